@@ -1,0 +1,1 @@
+"""From windows to scores: planning, devices, statistics."""

@@ -1,0 +1,44 @@
+"""Every error that is the user's to mend; the command line turns each into one message and exit status 1.
+
+A message says what was found and where, what was expected, and what to do.
+"""
+
+
+class VarscoreError(Exception):
+    """Base of all errors varscore raises on purpose."""
+
+
+class VcfError(VarscoreError):
+    """The variant file is missing, unreadable, truncated, or not a VCF."""
+
+
+class FastaError(VarscoreError):
+    """The reference is missing, unreadable, or holds none of the contigs asked for."""
+
+
+class RegionError(VarscoreError):
+    """A region or a regions file cannot be understood."""
+
+
+class ModelError(VarscoreError):
+    """No such model, or its description is wrong."""
+
+
+class WeightsError(VarscoreError):
+    """A weights file is missing, unreadable, or does not fit the architecture."""
+
+
+class DownloadError(VarscoreError):
+    """A file could not be fetched, or what came is not what was published."""
+
+
+class TrackError(VarscoreError):
+    """A track table is wrong, or a track selection matches nothing."""
+
+
+class DeviceError(VarscoreError):
+    """The device asked for is not there."""
+
+
+class OutputError(VarscoreError):
+    """The output cannot be written, or is there already."""

@@ -1,0 +1,1 @@
+"""Variants, references, windows: everything before the network, without torch."""

@@ -1,0 +1,1 @@
+"""The Enformer module alone, its checkpoints, the model zoo and track tables. No genomics in here."""

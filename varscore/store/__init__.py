@@ -1,0 +1,1 @@
+"""What is written: Parquet files and where they came from."""
