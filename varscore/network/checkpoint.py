@@ -19,6 +19,9 @@ from varscore.network.enformer import Enformer, EnformerConfig
 
 ALIAS = "_trunk."
 """Names starting so are second names of tensors listed already."""
+UNREADABLE = (SafetensorError, pickle.UnpicklingError, RuntimeError, ValueError, EOFError, OSError, AttributeError)
+"""What safetensors and torch raise on files that are not theirs."""
+
 COUNTER = "num_batches_tracked"
 """A BatchNorm counter that only training reads; a checkpoint may leave it out."""
 
@@ -37,7 +40,9 @@ def published_names(config: EnformerConfig) -> dict[str, str]:
     norms.append(("final_pointwise.1.0", "final.norm"))
     modules["final_pointwise.1.2"] = "final.conv"
     modules |= {f"_heads.{organism}.0": f"heads.{organism}" for organism in config.tracks}
-    names = {f"{stage}.2.to_attn_logits.weight": f"conv_stages.{i}.pool.logits.weight" for i, stage in enumerate(stages)}
+    names = {
+        f"{stage}.2.to_attn_logits.weight": f"conv_stages.{i}.pool.logits.weight" for i, stage in enumerate(stages)
+    }
     for i in range(config.layers):
         ours, attention, feed_forward = f"layers.{i}", f"transformer.{i}.0.fn", f"transformer.{i}.1.fn"
         modules |= {
@@ -68,7 +73,7 @@ def load_enformer(
     config: EnformerConfig | None = None,
     dtype: torch.dtype = torch.float32,
 ) -> Enformer:
-    """Build an Enformer around its weights; a file's tensors are memory-mapped, not copied, where dtype and device allow.
+    """Build an Enformer around its weights; a file's tensors are mapped, not copied, where dtype and device allow.
 
     Args:
         weights: a `.safetensors` file, a PyTorch file (weights-only unpickling), or a mapping of the published names to
@@ -81,7 +86,7 @@ def load_enformer(
         The network in evaluation mode, parameters frozen.
 
     Raises:
-        WeightsError: the file is missing or unreadable, or tensors are missing, unexpected or misshapen; all are listed.
+        WeightsError: the file is missing or unreadable; or tensors are missing, unexpected or misshapen, all listed.
     """
     if isinstance(weights, Mapping):
         tensors, source = weights, "the given mapping"
@@ -104,7 +109,7 @@ def _read(path: Path) -> Mapping[str, Tensor]:
         if path.suffix == ".safetensors":
             return load_file(path)
         tensors = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, ValueError, EOFError, OSError, AttributeError) as error:
+    except UNREADABLE as error:
         reason = str(error).strip().split("\n")[0]
         raise WeightsError(
             f"{path} cannot be read as weights ({reason}): expected a PyTorch file of tensors alone, or .safetensors; "
@@ -149,6 +154,7 @@ def _renamed(tensors: Mapping[str, Any], network: Enformer, source: str) -> dict
     ]
     if problems:
         raise WeightsError(
-            f"{source} does not fit the model: of {len(names)} tensors {'; '.join(problems)}; is it another model's file?"
+            f"{source} does not fit the model: of {len(names)} tensors {'; '.join(problems)}; "
+            "is it another model's file?"
         )
     return state

@@ -8,7 +8,9 @@ Shapes: B windows, L = 196,608 positions, N = 1,536 bins, D model channels, H he
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -217,9 +219,7 @@ class Enformer(nn.Module):
         self.config = config
         channels = (config.stem_channels, *config.tower_channels)
         stem = Stage(nn.Conv1d(4, channels[0], 15, padding=7), channels[0])
-        tower = [
-            Stage(ConvBlock(a, b, 5), b) for a, b in zip(channels[:-1], channels[1:], strict=True)
-        ]
+        tower = [Stage(ConvBlock(a, b, 5), b) for a, b in pairwise(channels)]
         self.conv_stages = nn.Sequential(stem, *tower)
         self.layers = nn.Sequential(*(TransformerLayer(config) for _ in range(config.layers)))
         self.final = ConvBlock(config.dim, 2 * config.dim, 1)
@@ -242,7 +242,13 @@ class Enformer(nn.Module):
         """Tracks of one organism: [B, bins_out, 2D] to [B, bins_out, T]."""
         return F.softplus(self.heads[organism](embedding))
 
-    def forward(self, one_hot: Tensor) -> dict[str, Tensor]:
-        """One-hot DNA [B, L, 4] to {organism: [B, bins_out, T]}."""
+    def forward(self, one_hot: Tensor, organisms: Sequence[str] | None = None) -> dict[str, Tensor]:
+        """One-hot DNA [B, L, 4] to {organism: [B, bins_out, T]}, of these organisms or of all."""
         embedding = self.embed(self.transformer(self.trunk(one_hot)))
-        return {organism: self.head(embedding, organism) for organism in self.heads}
+        return {organism: self.head(embedding, organism) for organism in organisms or self.heads}
+
+    def keep_tracks(self, organism: str, tracks: Sequence[int]) -> None:
+        """Reduce one organism's head to these tracks, in this order; what is dropped is not computed any more."""
+        head, index = self.heads[organism], torch.as_tensor(tracks)
+        for parameter in head.parameters():
+            parameter.data = parameter.data[index.to(parameter.device)]

@@ -1,0 +1,73 @@
+"""What the subcommands share: errors, logging, options used more than once."""
+
+import functools
+import logging
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, NoReturn
+
+import click
+
+from varscore.errors import VarscoreError
+
+model_option = click.option(
+    "--model", metavar="NAME", default="enformer", show_default=True,
+    help="A model of `varscore models list`, or a folder with a model.toml.",
+)  # fmt: skip
+organism_option = click.option(
+    "--organism", type=click.Choice(["human", "mouse"]), default="human", show_default=True,
+    help="Whose tracks. The genome is whatever the FASTA holds.",
+)  # fmt: skip
+track_table_option = click.option(
+    "--track-table", metavar="FILE", type=click.Path(dir_okay=False),
+    help="Use this track table instead of the model's own.",
+)  # fmt: skip
+
+
+def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
+    """Add --quiet and --debug, send the log to standard error, and turn errors into one message and exit status 1."""
+
+    @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+    @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+    @functools.wraps(command)
+    def wrapped(quiet: bool, debug: bool, **options: Any) -> None:
+        _set_up_log(quiet)
+        signal.signal(signal.SIGTERM, _terminate)
+        try:
+            command(quiet=quiet, **options)
+        except KeyboardInterrupt as stop:
+            _fail("interrupted", stop, status=130)
+        except VarscoreError as error:
+            if debug:
+                raise
+            _fail(str(error), error, status=1)
+
+    return wrapped
+
+
+def _fail(message: str, error: BaseException, status: int) -> NoReturn:
+    for line in (f"varscore: error: {message}", *getattr(error, "__notes__", ())):
+        click.echo(line, err=True)
+    sys.exit(status)
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
+    # a batch system's warning: leave as on Ctrl-C, so that what is scored is kept
+    raise KeyboardInterrupt
+
+
+def _set_up_log(quiet: bool) -> None:
+    log = logging.getLogger("varscore")
+    log.setLevel(logging.ERROR if quiet else logging.INFO)
+    log.handlers = [_EchoHandler()]
+    log.propagate = False
+
+
+class _EchoHandler(logging.Handler):
+    """Writes records to standard error as the command line writes everything else."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        mark = "" if record.levelno < logging.WARNING else f"{record.levelname.lower()}: "
+        click.echo(f"varscore: {mark}{record.getMessage()}", err=True)

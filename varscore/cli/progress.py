@@ -1,0 +1,80 @@
+"""How far a run is: a bar where a terminal is attached, plain lines where not."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+
+import click
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+Report = Callable[[int, int | None], None]
+
+LINE_EVERY = 10.0
+"""Seconds between plain lines."""
+
+
+class RateColumn(ProgressColumn):
+    """Alleles per second, or seconds per allele where that is the larger number."""
+
+    def render(self, task: Task) -> Text:
+        """Empty until the first alleles are done."""
+        return Text(describe_rate(task.speed) if task.speed else "")
+
+
+def describe_rate(per_second: float) -> str:
+    """`3.2 alleles/s` or `8.1 s/allele`."""
+    return f"{per_second:,.1f} alleles/s" if per_second >= 1 else f"{1 / per_second:,.1f} s/allele"
+
+
+@contextlib.contextmanager
+def show_progress(quiet: bool) -> Iterator[Report | None]:
+    """Show progress on standard error while the block runs; None where nothing is to be shown."""
+    console = Console(stderr=True)
+    if quiet:
+        yield None
+    elif console.is_terminal:
+        with _bar(console) as report:
+            yield report
+    else:
+        yield _lines()
+
+
+@contextlib.contextmanager
+def _bar(console: Console) -> Iterator[Report]:
+    columns = (
+        TextColumn("scoring"), BarColumn(), MofNCompleteColumn(), RateColumn(),
+        TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("scoring", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _lines() -> Report:
+    began = last = time.monotonic()
+
+    def report(done: int, total: int | None) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last < LINE_EVERY:
+            return
+        last = now
+        rate = done / (now - began)
+        line = f"varscore: {done:,} alleles" if total is None else f"varscore: {done:,} of {total:,} alleles"
+        line += f", {describe_rate(rate)}"
+        if total is not None:
+            line += f", {(total - done) / rate / 60:,.1f} min left"
+        click.echo(line, err=True)
+
+    return report

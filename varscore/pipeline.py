@@ -1,0 +1,275 @@
+"""From a VCF to a file of scores: the straight line, readable top to bottom."""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from varscore.engine.device import resolve_device
+from varscore.engine.plain import PlainScorer
+from varscore.errors import DeviceError, FastaError, WeightsError
+from varscore.genome.planning import OnRefMismatch, Placed, place
+from varscore.genome.reference import Reference
+from varscore.genome.regions import Region, parse_region, read_regions_file
+from varscore.genome.variant import Status
+from varscore.genome.vcf import read_variants
+from varscore.genome.window import WindowPolicy, build_window
+from varscore.network.checkpoint import load_enformer
+from varscore.network.download import fetch_track_table, fetch_weights, sha256_of
+from varscore.network.enformer import Enformer, EnformerConfig
+from varscore.network.tracks import Track, load_tracks, select_tracks
+from varscore.network.zoo import ModelSpec, get_model
+from varscore.store.provenance import describe_run
+from varscore.store.scores import ScoreWriter, check_output, partial_path
+
+log = logging.getLogger("varscore")
+
+Progress = Callable[[int, int | None], None]
+"""Called with the alleles done so far, and how many there are (None: not known, as from standard input)."""
+
+CHUNK = 16
+"""Alleles whose windows are held at a time: 6 MB of sequence."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run did. `seconds` is the time from the first allele to the last, without loading the model."""
+
+    output: Path
+    model: str
+    organism: str
+    tracks: int
+    device: str
+    statuses: dict[Status, int]
+    seconds: float
+
+    @property
+    def alleles(self) -> int:
+        """Rows written, scored or not."""
+        return sum(self.statuses.values())
+
+    @property
+    def scored(self) -> int:
+        """Rows with scores."""
+        return self.statuses.get(Status.SCORED, 0)
+
+    @property
+    def seconds_per_allele(self) -> float | None:
+        """Of the scored ones; None where there were none."""
+        return self.seconds / self.scored if self.scored else None
+
+
+def score_vcf(
+    vcf: Path | str,
+    fasta: Path | str,
+    output: Path | str,
+    *,
+    model: str = "enformer",
+    weights: Path | str | None = None,
+    track_table: Path | str | None = None,
+    organism: str = "human",
+    tracks: Sequence[str | int] | None = None,
+    rc: bool = True,
+    shifts: Sequence[int] = (0,),
+    window_index: int = 98_303,
+    device: str = "auto",
+    batch_size: int = 1,
+    regions: Sequence[str] | None = None,
+    regions_file: Path | str | None = None,
+    pass_only: bool = False,
+    on_ref_mismatch: OnRefMismatch = "skip",
+    overwrite: bool = False,
+    command: str | None = None,
+    progress: Progress | None = None,
+) -> Summary:
+    """Score every ALT allele of a VCF on every chosen track, and write one row each to a Parquet file.
+
+    Args:
+        vcf: VCF, bgzipped VCF or BCF; `-` is standard input.
+        fasta: the reference, plain or bgzipped; its index is made where missing.
+        output: the Parquet file to write. It appears when it is whole.
+        model: a model's name, or the folder of one's own.
+        weights: a file to use instead of the model's own.
+        track_table: a file to use instead of the model's own for this organism.
+        organism: whose tracks.
+        tracks: identifiers, indices, or patterns over descriptions; all tracks where None.
+        rc: average the predictions of both strands.
+        shifts: window shifts in base pairs to average over; +1 moves the sequence right by one.
+        window_index: 0-based place in the window of the variant's first base (for indels, of the base before).
+        device: `auto`, `cpu`, `cuda` or `cuda:i`.
+        batch_size: windows in one forward.
+        regions: such as `chr22:20,000,001-20,100,000`, 1-based and inclusive; only variants whose POS is in one.
+        regions_file: BED, or CHROM POS [END] lines; added to `regions`.
+        pass_only: only records whose FILTER is PASS or missing.
+        on_ref_mismatch: `skip` gives such alleles a status and no scores, `error` stops, `swap` exchanges REF and ALT
+            where ALT is the reference's; the sign stays ALT − REF of the file.
+        overwrite: replace an existing output.
+        command: the command line, for the file's metadata.
+        progress: called after every few alleles.
+
+    Returns:
+        What was done.
+
+    Raises:
+        VarscoreError: anything the caller can mend; the message says how. Alleles scored before the error are kept in
+            `NAME.partial.parquet` beside the output, and a note on the error says so.
+        ValueError: an option outside its range.
+    """
+    vcf, fasta, output = str(vcf), Path(fasta), Path(output)
+    check_output(output, overwrite=overwrite)
+    chosen_device = resolve_device(device)
+    spec = get_model(model)
+    policy = WindowPolicy(spec.window, window_index)
+    if batch_size < 1:
+        raise ValueError(f"batch_size is {batch_size}, expected at least 1")
+    if not shifts or not all(0 <= window_index + shift < spec.window for shift in shifts):
+        raise ValueError(f"shifts are {list(shifts)}: expected at least one, and the variant still in the window")
+    table = fetch_track_table(spec, organism, table=track_table)
+    all_tracks = load_tracks(table, spec.track_table(organism).tracks)
+    chosen = [all_tracks[i] for i in select_tracks(all_tracks, None if tracks is None else [str(t) for t in tracks])]
+    within = _regions(regions, regions_file)
+
+    with Reference(fasta) as reference:
+        total = None
+        if vcf != "-":
+            # takes seconds per million records, and finds a broken file before the work, not after
+            contigs = Counter(v.chrom for v in read_variants(vcf, regions=within, pass_only=pass_only))
+            total = contigs.total()
+            _check_contigs(contigs, reference, vcf)
+        weights_file, weights_digest = _find_weights(spec, weights)
+        run = describe_run(
+            command,
+            vcf=vcf,
+            fasta=str(fasta),
+            model=spec.name,
+            weights={"file": weights_file.name, "sha256": weights_digest},
+            track_table_sha256=sha256_of(table),
+            organism=organism,
+            statistics=["SAD"],
+            window={"length": policy.length, "policy": "centered", "index": policy.index, "shifts": list(shifts)},
+            bins={"size": spec.bin_size, "predicted": spec.bins_out},
+            reverse_complement=rc,
+            precision="fp32",
+            engine="plain",
+            device=str(chosen_device),
+            filters={"regions": list(regions or []), "regions_file": str(regions_file or ""), "pass_only": pass_only},
+            on_ref_mismatch=on_ref_mismatch,
+        )
+        network = load_enformer(weights_file, chosen_device, config=EnformerConfig(**spec.architecture))
+        scorer = _Scorer(reference, policy, network, organism, chosen, shifts, rc=rc, batch_size=batch_size)
+        variants = read_variants(vcf, regions=within, pass_only=pass_only)
+        placed = (place(v, reference, policy, max_shift=max(shifts), on_ref_mismatch=on_ref_mismatch) for v in variants)
+        writer = ScoreWriter(output, [(track.identifier, track.description) for track in chosen], run)
+        statuses, seen = Counter[Status](), set[str]()
+        began = time.monotonic()
+        try:
+            with writer:
+                for chunk in _chunks(placed, max(CHUNK, batch_size)):
+                    writer.write(*scorer.score(chunk))
+                    statuses.update(one.status for one in chunk)
+                    seen.update(one.variant.chrom for one in chunk)
+                    if progress:
+                        progress(statuses.total(), total)
+                _check_contigs(seen, reference, vcf)
+                run["contigs"] = {
+                    name: {"length": reference.contigs[name], "md5": md5} for name, md5 in reference.digests().items()
+                }
+                run["alleles"] = {status.value: count for status, count in statuses.items()}
+        except torch.OutOfMemoryError as error:
+            message = f"{chosen_device} is out of memory at --batch-size {batch_size}: try a smaller one"
+            raise DeviceError(message) from error
+        except BaseException as error:
+            if writer.kept_partial:
+                error.add_note(f"The alleles scored until then are kept in {partial_path(output)}.")
+            raise
+        seconds = time.monotonic() - began
+    return Summary(output, spec.name, organism, len(chosen), str(chosen_device), dict(statuses), seconds)
+
+
+class _Scorer:
+    """Scores placed alleles on centred windows, averaged over shifts."""
+
+    def __init__(
+        self,
+        reference: Reference,
+        policy: WindowPolicy,
+        network: Enformer,
+        organism: str,
+        tracks: Sequence[Track],
+        shifts: Sequence[int],
+        *,
+        rc: bool,
+        batch_size: int,
+    ) -> None:
+        network.keep_tracks(organism, [track.index for track in tracks])
+        self.engine = PlainScorer(network, organism, rc=rc, batch_size=batch_size)
+        self.reference, self.policy, self.shifts, self.tracks = reference, policy, shifts, len(tracks)
+
+    def score(self, chunk: Sequence[Placed]) -> tuple[list[tuple[object, ...]], np.ndarray, np.ndarray]:
+        """The rows of alleles, their scores [scored, T] in the file's sign, and which rows were scored [rows]."""
+        rows, signs, edits = [], [], []
+        for one in chunk:
+            variant, start, index = one.variant, None, None
+            if one.stretch is not None and one.edit is not None:
+                edits.append((one.stretch, one.edit))
+                signs.append(-1 if one.swapped else 1)
+                start, index = one.edit.anchor - self.policy.index, self.policy.index
+            spelled = (variant.chrom, variant.pos, variant.id, variant.ref, variant.alt)
+            rows.append((*spelled, one.status.value, start, index))
+        scored = np.array([one.edit is not None for one in chunk])
+        if not edits:
+            return rows, np.zeros((0, self.tracks), np.float32), scored
+        scores = np.mean(
+            [
+                self.engine.score([build_window(self.reference, s, e, self.policy, shift) for s, e in edits])
+                for shift in self.shifts
+            ],
+            axis=0,
+        )
+        return rows, scores * np.array(signs, np.float32)[:, None], scored
+
+
+def _chunks(placed: Iterator[Placed], size: int) -> Iterator[list[Placed]]:
+    while chunk := list(islice(placed, size)):
+        yield chunk
+
+
+def _regions(texts: Sequence[str] | None, file: Path | str | None) -> list[Region] | None:
+    regions = [parse_region(text) for text in texts or ()]
+    if file is not None:
+        regions += read_regions_file(file)
+    return regions if texts or file is not None else None
+
+
+def _check_contigs(chroms: Iterable[str], reference: Reference, vcf: str) -> None:
+    """Raise FastaError if there are variants, and the reference has not one of their contigs."""
+    chroms = list(chroms)
+    if chroms and not any(reference.stretch(chrom, 0) for chrom in chroms):
+        raise FastaError(
+            f"{reference.path} has none of the contigs of {vcf}: it has {_some(reference.contigs)}, "
+            f"the variants are on {_some(chroms)}; give the reference that the variants were called on"
+        )
+
+
+def _some(names: Iterable[str], limit: int = 5) -> str:
+    names = list(names)
+    return ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")
+
+
+def _find_weights(spec: ModelSpec, given: Path | str | None) -> tuple[Path, str]:
+    """The weights file and its sha256; a given file need not be the published one, but it is said where it is not."""
+    if given is None:
+        return fetch_weights(spec), spec.weights.sha256
+    path = Path(given)
+    if not path.is_file():
+        raise WeightsError(f"{path}: no such weights file")
+    digest = sha256_of(path)
+    if digest != spec.weights.sha256:
+        log.warning("%s is not the published file of %s (its sha256 is %s…)", path, spec.name, digest[:12])
+    return path, digest
