@@ -1,8 +1,12 @@
+import hashlib
+import tomllib
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
+from varscore.network.checkpoint import published_names
 from varscore.network.enformer import Enformer, EnformerConfig
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -30,7 +34,7 @@ def small_config() -> EnformerConfig:
     )
 
 
-def randomise(network: Enformer, seed: int = 0) -> Enformer:
+def randomise(network: torch.nn.Module, seed: int = 0) -> None:
     """Give every parameter and running statistic a random value, at scales that keep the signal alive."""
     generator = torch.Generator().manual_seed(seed)
     for name, tensor in network.state_dict().items():
@@ -44,9 +48,60 @@ def randomise(network: Enformer, seed: int = 0) -> Enformer:
         else:
             values *= 0.3
         tensor.copy_(values)
-    return network.eval().requires_grad_(False)
+    network.eval().requires_grad_(False)
 
 
 @pytest.fixture
 def small_network(small_config: EnformerConfig) -> Enformer:
-    return randomise(Enformer(small_config).double())
+    network = Enformer(small_config).double()
+    randomise(network)
+    return network
+
+
+@pytest.fixture(scope="session")
+def small_model(small_config: EnformerConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a whole model with random weights, for runs in milliseconds: window 4,096 bp, 7 and 3 tracks."""
+    folder = tmp_path_factory.mktemp("models") / "small"
+    folder.mkdir()
+    network = Enformer(small_config)
+    randomise(network, seed=1)
+    state = network.state_dict()
+    names = published_names(small_config)
+    save_file({theirs: state[ours] for theirs, ours in names.items()}, folder / "weights.safetensors")
+    tables = ""
+    for organism, count in small_config.tracks.items():
+        kinds = ["DNASE:liver", "CAGE:liver, adult", "CHIP:CTCF:K562", "DNASE:K562"]
+        rows = [f"{i}\t{organism[0].upper()}{i:03d}\t{kinds[i % 4]} {i}" for i in range(count)]
+        path = folder / f"{organism}.tsv"
+        path.write_text("\n".join(["index\tidentifier\tdescription", *rows]) + "\n")
+        tables += f'[track_tables.{organism}]\ntracks = {count}\nfilename = "{path.name}"\nsha256 = "{sha256(path)}"\n'
+    weights = folder / "weights.safetensors"
+    (folder / "model.toml").write_text(
+        f"""
+        name = "small"
+        title = "random weights"
+        licence = "none"
+        source = "tests"
+        citation = "none"
+        window = {small_config.window}
+        bin_size = {small_config.bin_size}
+        bins_out = {small_config.bins_out}
+        [architecture]
+        stem_channels = {small_config.stem_channels}
+        tower_channels = {list(small_config.tower_channels)}
+        heads = {small_config.heads}
+        key_size = {small_config.key_size}
+        layers = {small_config.layers}
+        [weights]
+        filename = "{weights.name}"
+        size = {weights.stat().st_size}
+        sha256 = "{sha256(weights)}"
+        """
+        + tables
+    )
+    assert tomllib.loads((folder / "model.toml").read_text())["name"] == "small"
+    return folder
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

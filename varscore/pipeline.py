@@ -77,7 +77,7 @@ def score_vcf(
     tracks: Sequence[str | int] | None = None,
     rc: bool = True,
     shifts: Sequence[int] = (0,),
-    window_index: int = 98_303,
+    window_index: int | None = None,
     device: str = "auto",
     batch_size: int = 1,
     regions: Sequence[str] | None = None,
@@ -101,7 +101,8 @@ def score_vcf(
         tracks: identifiers, indices, or patterns over descriptions; all tracks where None.
         rc: average the predictions of both strands.
         shifts: window shifts in base pairs to average over; +1 moves the sequence right by one.
-        window_index: 0-based place in the window of the variant's first base (for indels, of the base before).
+        window_index: 0-based place in the window of the variant's first base (for indels, of the base before); by
+            default the last of the window's first half, 98,303 for Enformer.
         device: `auto`, `cpu`, `cuda` or `cuda:i`.
         batch_size: windows in one forward.
         regions: such as `chr22:20,000,001-20,100,000`, 1-based and inclusive; only variants whose POS is in one.
@@ -125,10 +126,10 @@ def score_vcf(
     check_output(output, overwrite=overwrite)
     chosen_device = resolve_device(device)
     spec = get_model(model)
-    policy = WindowPolicy(spec.window, window_index)
+    policy = WindowPolicy(spec.window, spec.window // 2 - 1 if window_index is None else window_index)
     if batch_size < 1:
         raise ValueError(f"batch_size is {batch_size}, expected at least 1")
-    if not shifts or not all(0 <= window_index + shift < spec.window for shift in shifts):
+    if not shifts or not all(0 <= policy.index + shift < spec.window for shift in shifts):
         raise ValueError(f"shifts are {list(shifts)}: expected at least one, and the variant still in the window")
     table = fetch_track_table(spec, organism, table=track_table)
     all_tracks = load_tracks(table, spec.track_table(organism).tracks)

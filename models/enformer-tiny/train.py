@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import save_file
 from simulation import BIN, BINS, BINS_OUT, IDENTIFIERS, TRACKS, WINDOW, draw_sequence, one_hot, tracks_of
 
-from varscore.network.checkpoint import published_names
+from varscore.network.checkpoint import load_enformer, published_names
 from varscore.network.download import sha256_of
 from varscore.network.enformer import Enformer, EnformerConfig
 
@@ -36,6 +36,14 @@ class Phase:
     density: float
     peak_rate: float
     steps: int
+
+
+PHASES = {
+    "short": Phase(bins=128, bins_out=112, density=6, peak_rate=2e-3, steps=6000),
+    # a second start finds the motifs that the first one missed
+    "again": Phase(bins=128, bins_out=112, density=6, peak_rate=2e-3, steps=2000),
+    "whole": Phase(bins=BINS, bins_out=BINS_OUT, density=1, peak_rate=1e-3, steps=1000),
+}
 
 
 def initialise(network: Enformer) -> None:
@@ -127,8 +135,8 @@ def write_track_tables(folder: Path) -> list[Path]:
 def main() -> None:
     """Train, report, save."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--short-steps", type=int, default=6000)
-    parser.add_argument("--whole-steps", type=int, default=1500)
+    parser.add_argument("--phases", nargs="+", choices=list(PHASES), default=list(PHASES))
+    parser.add_argument("--start-from", type=Path, metavar="WEIGHTS", help="go on from these, for the later phases")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--output", type=Path, default=HERE / "weights.safetensors")
     options = parser.parse_args()
@@ -137,13 +145,15 @@ def main() -> None:
     rng = np.random.default_rng(options.seed)
     sizes = tomllib.loads((HERE / "model.toml").read_text())["architecture"]
     tracks = {organism: len(names) for organism, names in TRACKS.items()}
-    network = Enformer(EnformerConfig(**sizes, tracks=tracks, bins=BINS, bins_out=BINS_OUT)).train()
-    initialise(network)
-    for phase in (
-        Phase(bins=128, bins_out=112, density=6, peak_rate=2e-3, steps=options.short_steps),
-        Phase(bins=BINS, bins_out=BINS_OUT, density=1, peak_rate=1e-3, steps=options.whole_steps),
-    ):
-        train(network, phase, rng)
+    config = EnformerConfig(**sizes, tracks=tracks, bins=BINS, bins_out=BINS_OUT)
+    if options.start_from:
+        network = load_enformer(options.start_from, config=config).requires_grad_(True)
+    else:
+        network = Enformer(config)
+        initialise(network)
+    network.train()
+    for name in options.phases:
+        train(network, PHASES[name], rng)
         save(network, options.output)
     for organism, r in held_out(network, 20, seed=10_000 + options.seed).items():
         print(f"held-out correlation, {organism}: {' '.join(f'{value:.3f}' for value in r.tolist())}")

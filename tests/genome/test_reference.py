@@ -203,6 +203,12 @@ def test_stale_index(write_fasta: WriteFasta, changed: dict[str, str], compress:
         assert list(reference.contigs) == list(changed)
 
 
+def test_an_index_of_a_last_contig_that_got_one_more_line(write_fasta: WriteFasta) -> None:
+    Reference(write_fasta({"chr1": "A" * 60})).close()
+    with pytest.raises(FastaError, match="does not go with"):
+        Reference(write_fasta({"chr1": "A" * 120}))
+
+
 @pytest.mark.parametrize("index", ["", "chr1\n", "chr1\t5\tx\t60\t61\n", "chr2\t4\t0\t0\t0\n", "\0\0"])
 def test_an_index_that_is_none(write_fasta: WriteFasta, index: str) -> None:
     path = write_fasta(SEQUENCES)

@@ -174,6 +174,16 @@ def test_text_without_a_last_newline_is_read_with_a_warning(
     assert "does not end with a newline" in caplog.text
 
 
+def test_uncompressed_bcf(long_vcf: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = long_vcf.with_suffix(".bcf")
+    path.write_bytes(gzip.decompress(to_bcf(long_vcf).read_bytes()))
+    assert sum(1 for _ in read_variants(path)) == 8000
+    assert not caplog.messages
+    path.write_bytes(path.read_bytes()[:-5])
+    with pytest.raises(VcfError, match="record 8000"):
+        list(read_variants(path))
+
+
 @pytest.mark.parametrize("convert", [bgzip, to_bcf, gzipped], ids=["bgzf", "bcf", "gzip"])
 @pytest.mark.parametrize("keep", [0.5, 0.99, -len(BGZF_EOF)], ids=["half", "most", "all but the end marker"])
 def test_truncated_file(long_vcf: Path, convert: Callable[[Path], Path], keep: float) -> None:

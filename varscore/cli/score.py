@@ -49,7 +49,7 @@ class Shifts(click.ParamType):
     help="Shift windows by these base pairs (-1,0,1) and average; each shift costs a full run.",
 )  # fmt: skip
 @click.option(
-    "--window-index", type=click.IntRange(min=0), default=98_303, metavar="INDEX",
+    "--window-index", type=click.IntRange(min=0), metavar="INDEX", show_default="98303",
     help="0-based place of the variant in its window of 196,608 bp.",
 )  # fmt: skip
 @click.option(

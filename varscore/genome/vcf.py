@@ -123,10 +123,11 @@ class _Source:
         is_whole = compression is Compression.BGZF
         if is_whole and not ends_with_bgzf_eof(path):
             raise VcfError(f"{path}: has no BGZF end marker, so it is truncated; fetch, copy or write it again")
-        if not is_whole and last_bytes(path, 1) != b"\n":
-            log.warning("%s: does not end with a newline; its last line may have been cut off", path)
         # Genotypes are half of the time, but without parsing them a record that breaks off in them looks whole.
-        return self._open_htslib(str(path), drop_samples=is_whole)
+        file = self._open_htslib(str(path), drop_samples=is_whole)
+        if file.format == "VCF" and not is_whole and last_bytes(path, 1) != b"\n":
+            log.warning("%s: does not end with a newline; its last line may have been cut off", path)
+        return file
 
     def _open_feed(self, stream: _Stream) -> pysam.VariantFile:
         self._feed = _Feed(stream)
