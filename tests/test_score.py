@@ -103,8 +103,8 @@ def test_one_row_per_alt_in_order_with_its_status(chosen, scored):
     assert (scored["window_index"].dropna() == 2047).all()
 
 
-def test_scores_are_the_definition(region, chosen, scored, small_model, small_config):
-    """Windows cut from the text of the FASTA, edited as strings, predicted in float64, averaged over strands, summed."""
+def test_scores_are_the_definition(region, scored, small_model, small_config):
+    """Windows cut from the FASTA's text, edited as strings, predicted in float64, averaged over strands, summed."""
     network = load_enformer(small_model / "weights.safetensors", config=small_config, dtype=torch.float64)
 
     def predict(window: str) -> np.ndarray:

@@ -266,8 +266,14 @@ def test_help_says_what_a_command_is_for(command):
 
 
 def test_help_does_not_wait_for_torch():
-    code = "import sys; sys.argv[1:] = ['score', '--help']\nfrom varscore.cli import main\ntry: main()\nexcept SystemExit: pass\n"
-    code += "print({'torch', 'pandas', 'pyarrow', 'rich', 'pysam'} & set(sys.modules), file=sys.stderr)"
+    code = """
+import sys
+from varscore.cli import main
+try:
+    main(["score", "--help"])
+except SystemExit:
+    print({"torch", "pandas", "pyarrow", "rich", "pysam"} & set(sys.modules), file=sys.stderr)
+"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr.strip() == "set()"
     assert "--on-ref-mismatch" in done.stdout
