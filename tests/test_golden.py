@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from varscore.engine.plain import one_hot, sad
+from varscore.engine.plain import sad
+from varscore.engine.trunk import one_hot
 from varscore.genome.encoding import reverse_complement
 from varscore.genome.reference import Reference
 from varscore.genome.variant import minimal_edit

@@ -4,26 +4,31 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
 
 from varscore.engine.device import resolve_device
+from varscore.engine.difference_scorer import DifferenceScorer
 from varscore.engine.plain import PlainScorer
+from varscore.engine.precision import Precision
+from varscore.engine.windows import Job
 from varscore.errors import DeviceError, FastaError, WeightsError
 from varscore.genome.planning import OnRefMismatch, Placed, place
 from varscore.genome.reference import Reference
 from varscore.genome.regions import Region, parse_region, read_regions_file
 from varscore.genome.variant import Status
 from varscore.genome.vcf import read_variants
-from varscore.genome.window import WindowPolicy, build_window
+from varscore.genome.window import WindowPolicy
 from varscore.network.checkpoint import load_enformer
 from varscore.network.download import fetch_track_table, fetch_weights, sha256_of
-from varscore.network.enformer import Enformer, EnformerConfig
-from varscore.network.tracks import Track, load_tracks, select_tracks
+from varscore.network.enformer import EnformerConfig
+from varscore.network.tracks import load_tracks, select_tracks
 from varscore.network.zoo import ModelSpec, get_model
 from varscore.store.provenance import describe_run
 from varscore.store.scores import ScoreWriter, check_output, partial_path
@@ -33,8 +38,19 @@ log = logging.getLogger("varscore")
 Progress = Callable[[int, int | None], None]
 """Called with the alleles done so far, and how many there are (None: not known, as from standard input)."""
 
-CHUNK = 16
-"""Alleles whose windows are held at a time: 6 MB of sequence."""
+PART = 512
+"""Alleles that are planned, scored and written together."""
+
+SHARED_GRID = 2048
+"""Base pairs from one shared window to the next."""
+
+
+class Scorer(Protocol):
+    """An engine: SAD [n, T] of n jobs, telling `done` how many alleles were just finished."""
+
+    def score(self, reference: Reference, jobs: Sequence[Job], done: Callable[[float], None]) -> np.ndarray:
+        """SAD [n, T] float64, in the order of the jobs."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -78,8 +94,12 @@ def score_vcf(
     rc: bool = True,
     shifts: Sequence[int] = (0,),
     window_index: int | None = None,
+    window: Literal["centered", "shared"] = "centered",
+    window_grid: int = SHARED_GRID,
+    engine: Literal["difference", "plain"] = "difference",
+    precision: Literal["fp32", "tf32", "bf16"] = "fp32",
     device: str = "auto",
-    batch_size: int = 1,
+    batch_size: int | None = None,
     regions: Sequence[str] | None = None,
     regions_file: Path | str | None = None,
     pass_only: bool = False,
@@ -103,8 +123,13 @@ def score_vcf(
         shifts: window shifts in base pairs to average over; +1 moves the sequence right by one.
         window_index: 0-based place in the window of the variant's first base (for indels, of the base before); by
             default the last of the window's first half, 98,303 for Enformer.
+        window: `centered` on every variant, or `shared` by variants near each other, which is faster.
+        window_grid: shared windows start at multiples of this many base pairs, so that no variant is further than half
+            of it from `window_index`.
+        engine: `difference` propagates differences through the network; `plain` subtracts two predictions.
+        precision: of matrix products; the plain engine has fp32 alone.
         device: `auto`, `cpu`, `cuda` or `cuda:i`.
-        batch_size: windows in one forward.
+        batch_size: alternatives of one window (plain engine: windows) that go through the network together.
         regions: such as `chr22:20,000,001-20,100,000`, 1-based and inclusive; only variants whose POS is in one.
         regions_file: BED, or CHROM POS [END] lines; added to `regions`.
         pass_only: only records whose FILTER is PASS or missing.
@@ -126,9 +151,15 @@ def score_vcf(
     check_output(output, overwrite=overwrite)
     chosen_device = resolve_device(device)
     spec = get_model(model)
-    policy = WindowPolicy(spec.window, spec.window // 2 - 1 if window_index is None else window_index)
-    if batch_size < 1:
+    policy = WindowPolicy(
+        spec.window,
+        spec.window // 2 - 1 if window_index is None else window_index,
+        window_grid if window == "shared" else 1,
+    )
+    if batch_size is not None and batch_size < 1:
         raise ValueError(f"batch_size is {batch_size}, expected at least 1")
+    if engine == "plain" and precision != "fp32":
+        raise ValueError(f"precision {precision} needs the difference engine: the plain one would score noise")
     if not shifts or not all(0 <= policy.index + shift < spec.window for shift in shifts):
         raise ValueError(f"shifts are {list(shifts)}: expected at least one, and the variant still in the window")
     table = fetch_track_table(spec, organism, table=track_table)
@@ -153,28 +184,50 @@ def score_vcf(
             track_table_sha256=sha256_of(table),
             organism=organism,
             statistics=["SAD"],
-            window={"length": policy.length, "policy": "centered", "index": policy.index, "shifts": list(shifts)},
+            window={
+                "length": policy.length,
+                "policy": window,
+                "index": policy.index,
+                "grid": policy.grid,
+                "shifts": list(shifts),
+            },
             bins={"size": spec.bin_size, "predicted": spec.bins_out},
             reverse_complement=rc,
-            precision="fp32",
-            engine="plain",
+            precision=precision,
+            engine=engine,
             device=str(chosen_device),
             filters={"regions": list(regions or []), "regions_file": str(regions_file or ""), "pass_only": pass_only},
             on_ref_mismatch=on_ref_mismatch,
         )
         network = load_enformer(weights_file, chosen_device, config=EnformerConfig(**spec.architecture))
-        scorer = _Scorer(reference, policy, network, organism, chosen, shifts, rc=rc, batch_size=batch_size)
+        network.keep_tracks(organism, [track.index for track in chosen])
+        scorer: Scorer
+        if engine == "plain":
+            scorer = PlainScorer(network, organism, rc=rc, batch_size=batch_size or 1)
+        else:
+            scorer = DifferenceScorer(
+                network, organism, rc=rc, precision=Precision(precision), batch_size=batch_size or 16
+            )
+        rows = _Rows(reference, policy, shifts, scorer, len(chosen))
         variants = read_variants(vcf, regions=within, pass_only=pass_only)
         placed = (place(v, reference, policy, max_shift=max(shifts), on_ref_mismatch=on_ref_mismatch) for v in variants)
         writer = ScoreWriter(output, [(track.identifier, track.description) for track in chosen], run)
         statuses, seen = Counter[Status](), set[str]()
         began = time.monotonic()
         try:
-            with writer:
-                for chunk in _chunks(placed, max(CHUNK, batch_size)):
-                    writer.write(*scorer.score(chunk))
-                    statuses.update(one.status for one in chunk)
-                    seen.update(one.variant.chrom for one in chunk)
+            with closing(variants), writer:
+                for part in _parts(placed):
+                    finished = float(statuses.total())
+
+                    def done(alleles: float) -> None:
+                        nonlocal finished
+                        finished += alleles
+                        if progress:
+                            progress(int(finished + 1e-6), total)
+
+                    writer.write(*rows.score(part, done))
+                    statuses.update(one.status for one in part)
+                    seen.update(one.variant.chrom for one in part)
                     if progress:
                         progress(statuses.total(), total)
                 _check_contigs(seen, reference, vcf)
@@ -183,7 +236,7 @@ def score_vcf(
                 }
                 run["alleles"] = {status.value: count for status, count in statuses.items()}
         except torch.OutOfMemoryError as error:
-            message = f"{chosen_device} is out of memory at --batch-size {batch_size}: try a smaller one"
+            message = f"{chosen_device} is out of memory: try a smaller --batch-size than {batch_size or 16}"
             raise DeviceError(message) from error
         except BaseException as error:
             if writer.kept_partial:
@@ -193,52 +246,41 @@ def score_vcf(
     return Summary(output, spec.name, organism, len(chosen), str(chosen_device), dict(statuses), seconds)
 
 
-class _Scorer:
-    """Scores placed alleles on centred windows, averaged over shifts."""
+class _Rows:
+    """Turns placed alleles into the file's rows and scores."""
 
     def __init__(
-        self,
-        reference: Reference,
-        policy: WindowPolicy,
-        network: Enformer,
-        organism: str,
-        tracks: Sequence[Track],
-        shifts: Sequence[int],
-        *,
-        rc: bool,
-        batch_size: int,
+        self, reference: Reference, policy: WindowPolicy, shifts: Sequence[int], scorer: Scorer, tracks: int
     ) -> None:
-        network.keep_tracks(organism, [track.index for track in tracks])
-        self.engine = PlainScorer(network, organism, rc=rc, batch_size=batch_size)
-        self.reference, self.policy, self.shifts, self.tracks = reference, policy, shifts, len(tracks)
+        self.reference, self.policy, self.shifts, self.scorer, self.tracks = reference, policy, shifts, scorer, tracks
 
-    def score(self, chunk: Sequence[Placed]) -> tuple[list[tuple[object, ...]], np.ndarray, np.ndarray]:
+    def score(
+        self, part: Sequence[Placed], done: Callable[[float], None]
+    ) -> tuple[list[tuple[object, ...]], np.ndarray, np.ndarray]:
         """The rows of alleles, their scores [scored, T] in the file's sign, and which rows were scored [rows]."""
-        rows, signs, edits = [], [], []
-        for one in chunk:
+        rows, signs, jobs = [], [], []
+        for one in part:
             variant, start, index = one.variant, None, None
             if one.stretch is not None and one.edit is not None:
-                edits.append((one.stretch, one.edit))
+                starts = [self.policy.start(one.edit, shift) for shift in self.shifts]
+                jobs.append([Job(one.stretch, one.edit, shifted) for shifted in starts])
                 signs.append(-1 if one.swapped else 1)
-                start, index = one.edit.anchor - self.policy.index, self.policy.index
+                start = self.policy.start(one.edit)
+                index = one.edit.anchor - start
             spelled = (variant.chrom, variant.pos, variant.id, variant.ref, variant.alt)
             rows.append((*spelled, one.status.value, start, index))
-        scored = np.array([one.edit is not None for one in chunk])
-        if not edits:
-            return rows, np.zeros((0, self.tracks), np.float32), scored
-        scores = np.mean(
-            [
-                self.engine.score([build_window(self.reference, s, e, self.policy, shift) for s, e in edits])
-                for shift in self.shifts
-            ],
-            axis=0,
-        )
-        return rows, scores * np.array(signs, np.float32)[:, None], scored
+        scored = np.array([one.edit is not None for one in part])
+        if not jobs:
+            return rows, np.zeros((0, self.tracks)), scored
+        every = [job for shifted in jobs for job in shifted]
+        scores = self.scorer.score(self.reference, every, lambda alleles: done(alleles / len(self.shifts)))
+        averaged = scores.reshape(len(jobs), len(self.shifts), self.tracks).mean(axis=1)
+        return rows, averaged * np.array(signs)[:, None], scored
 
 
-def _chunks(placed: Iterator[Placed], size: int) -> Iterator[list[Placed]]:
-    while chunk := list(islice(placed, size)):
-        yield chunk
+def _parts(placed: Iterator[Placed]) -> Iterator[list[Placed]]:
+    while part := list(islice(placed, PART)):
+        yield part
 
 
 def _regions(texts: Sequence[str] | None, file: Path | str | None) -> list[Region] | None:

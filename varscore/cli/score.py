@@ -43,6 +43,14 @@ class Shifts(click.ParamType):
     help="Only these tracks: an identifier, an index or range (4675-5312), a pattern over descriptions "
     "('CAGE:.*liver'), or @FILE with one of these a line. Repeatable. Without it: all tracks.",
 )  # fmt: skip
+@click.option(
+    "--window", type=click.Choice(["centered", "shared"]), default="centered",
+    help="Centre a window on every variant, or let variants near each other share one, which is faster.",
+)  # fmt: skip
+@click.option(
+    "--window-grid", type=click.IntRange(min=1), default=2048, metavar="BP",
+    help="Shared windows start at multiples of this; no variant is further than half of it from the middle.",
+)  # fmt: skip
 @click.option("--rc/--no-rc", default=True, help="Average the predictions of both strands.")
 @click.option(
     "--shifts", type=Shifts(), default="0", metavar="LIST",
@@ -67,7 +75,18 @@ class Shifts(click.ParamType):
     "reference's (the sign stays ALT − REF of the file).",
 )  # fmt: skip
 @click.option("--device", default="auto", metavar="DEVICE", help="auto, cpu, cuda or cuda:INDEX.")
-@click.option("--batch-size", type=click.IntRange(min=1), default=1, metavar="N", help="Windows in one forward pass.")
+@click.option(
+    "--precision", type=click.Choice(["fp32", "tf32", "bf16"]), default="fp32",
+    help="Of matrix products. tf32 and bf16 are for GPUs and CPUs that are faster in them.",
+)  # fmt: skip
+@click.option(
+    "--engine", type=click.Choice(["difference", "plain"]), default="difference",
+    help="Propagate differences through the network, or subtract two predictions (slow; to check against).",
+)  # fmt: skip
+@click.option(
+    "--batch-size", type=click.IntRange(min=1), metavar="N", show_default="16",
+    help="Alternatives of one window that go through the network together.",
+)  # fmt: skip
 @reports_errors
 def score(vcf: str, quiet: bool, region: tuple[str, ...], tracks: tuple[str, ...], **options: Any) -> None:
     """Score every ALT allele of VCF on every track.

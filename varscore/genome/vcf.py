@@ -10,7 +10,7 @@ import os
 import sys
 import threading
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from gzip import GzipFile
 from io import BytesIO, FileIO
@@ -40,7 +40,7 @@ _Stream = BinaryIO | FileIO | GzipFile
 
 def read_variants(
     path: str | os.PathLike[str], *, regions: Sequence[Region] | None = None, pass_only: bool = False
-) -> Iterator[Variant]:
+) -> Generator[Variant]:
     """Stream a VCF, bgzipped or gzipped VCF, BCF, or standard input (`-`): one Variant per ALT, in the file's order.
 
     A record without ALT gives one Variant with alt ".". `regions` keeps records whose POS lies in one of them, as

@@ -15,14 +15,26 @@ from varscore.genome.variant import Edit
 
 @dataclass(frozen=True, slots=True)
 class WindowPolicy:
-    """Windows of `length` bases with the edit's anchor at the 0-based `index`. Raises ValueError if that cannot be."""
+    """Windows of `length` bases with the edit's anchor at the 0-based `index`, or near it.
+
+    grid: windows start at multiples of it, the nearest to where the anchor would stand at `index`; so near variants
+    share a window, and no anchor stands further than grid / 2 from `index`. Raises ValueError if that cannot be.
+    """
 
     length: int = 196_608
     index: int = 98_303
+    grid: int = 1
 
     def __post_init__(self) -> None:
         if not 0 <= self.index < self.length:
             raise ValueError(f"index {self.index} does not lie in a window of {self.length} bases")
+        if not 1 <= self.grid <= self.length:
+            raise ValueError(f"a grid of {self.grid} bases: expected 1 to the window's {self.length}")
+
+    def start(self, edit: Edit, shift: int = 0) -> int:
+        """0-based coordinate of the first base of the edit's window."""
+        centred = edit.anchor - self.index - shift
+        return (centred + self.grid // 2) // self.grid * self.grid
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,8 +58,8 @@ class Window:
 
 def fits(edit: Edit, policy: WindowPolicy, shift: int = 0) -> bool:
     """Whether both alleles lie within a window that is shifted by `shift` bases."""
-    index = policy.index + shift
-    return index >= 0 and index + (edit.start - edit.anchor) + max(len(edit.ref), len(edit.alt)) <= policy.length
+    start = policy.start(edit, shift)
+    return start <= edit.anchor and edit.start - start + max(len(edit.ref), len(edit.alt)) <= policy.length
 
 
 def build_window(reference: Reference, stretch: Stretch, edit: Edit, policy: WindowPolicy, shift: int = 0) -> Window:
@@ -61,9 +73,13 @@ def build_window(reference: Reference, stretch: Stretch, edit: Edit, policy: Win
     """
     if not fits(edit, policy, shift):
         raise ValueError(f"{edit} does not fit in {policy} with shift {shift}")
-    start = edit.anchor - policy.index - shift
+    return cut_window(reference, stretch, edit, policy.start(edit, shift), policy.length)
+
+
+def cut_window(reference: Reference, stretch: Stretch, edit: Edit, start: int, length: int) -> Window:
+    """As `build_window`, for the window of `length` bases that starts at the 0-based `start`."""
     deleted = max(0, len(edit.ref) - len(edit.alt))
-    bases = reference.codes(stretch, start, start + policy.length + deleted)
+    bases = reference.codes(stretch, start, start + length + deleted)
     left, right = edit.start - start, edit.start - start + len(edit.ref)
-    alt = np.concatenate([bases[:left], encode(edit.alt), bases[right:]])[: policy.length]
-    return Window(stretch, start, edit, bases[: policy.length], alt)
+    alt = np.concatenate([bases[:left], encode(edit.alt), bases[right:]])[:length]
+    return Window(stretch, start, edit, bases[:length], alt)

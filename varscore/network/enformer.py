@@ -109,9 +109,9 @@ class AttentionPool(nn.Module):
 class Stage(nn.Module):
     """A wide convolution, a residual pointwise block, and pooling by two: the stem and each tower block."""
 
-    def __init__(self, widen: nn.Module, channels: int) -> None:
+    def __init__(self, widen: nn.Conv1d | ConvBlock, channels: int) -> None:
         super().__init__()
-        self.widen = widen
+        self.widen: nn.Conv1d | ConvBlock = widen
         self.pointwise = ConvBlock(channels, channels, 1)
         self.pool = AttentionPool(channels)
 
@@ -225,6 +225,11 @@ class Enformer(nn.Module):
         self.final = ConvBlock(config.dim, 2 * config.dim, 1)
         self.heads = nn.ModuleDict({name: nn.Linear(2 * config.dim, n) for name, n in config.tracks.items()})
 
+    @property
+    def stages(self) -> list[Stage]:
+        """The stem and the tower's blocks."""
+        return [stage for stage in self.conv_stages if isinstance(stage, Stage)]
+
     def trunk(self, one_hot: Tensor) -> Tensor:
         """The convolutions: one-hot DNA [B, L, 4] to [B, N, D]."""
         return self.conv_stages(one_hot.transpose(1, 2)).transpose(1, 2)
@@ -240,7 +245,13 @@ class Enformer(nn.Module):
 
     def head(self, embedding: Tensor, organism: str) -> Tensor:
         """Tracks of one organism: [B, bins_out, 2D] to [B, bins_out, T]."""
-        return F.softplus(self.heads[organism](embedding))
+        return F.softplus(self.head_layer(organism)(embedding))
+
+    def head_layer(self, organism: str) -> nn.Linear:
+        """The linear layer from embedding to an organism's tracks."""
+        layer = self.heads[organism]
+        assert isinstance(layer, nn.Linear)
+        return layer
 
     def forward(self, one_hot: Tensor, organisms: Sequence[str] | None = None) -> dict[str, Tensor]:
         """One-hot DNA [B, L, 4] to {organism: [B, bins_out, T]}, of these organisms or of all."""
@@ -249,6 +260,7 @@ class Enformer(nn.Module):
 
     def keep_tracks(self, organism: str, tracks: Sequence[int]) -> None:
         """Reduce one organism's head to these tracks, in this order; what is dropped is not computed any more."""
-        head, index = self.heads[organism], torch.as_tensor(tracks)
-        for parameter in head.parameters():
-            parameter.data = parameter.data[index.to(parameter.device)]
+        head = self.head_layer(organism)
+        index = torch.as_tensor(tracks, device=head.weight.device)
+        head.weight.data, head.bias.data = head.weight[index], head.bias[index]
+        head.out_features = len(index)

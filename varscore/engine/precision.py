@@ -1,0 +1,48 @@
+"""Matrix products in a stated precision; everything between them stays in the wider type."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+import torch
+from torch import Tensor
+
+
+class Precision(StrEnum):
+    """What matrix products are computed in: float32, TF32 (10 bits of mantissa), bfloat16 (7 bits)."""
+
+    FP32 = "fp32"
+    TF32 = "tf32"
+    BF16 = "bf16"
+
+
+@dataclass(frozen=True)
+class Products:
+    """Matrix products of one precision. TF32 on a CPU is emulated, to measure it: its factors are rounded first."""
+
+    precision: Precision = Precision.FP32
+
+    def cast(self, x: Tensor) -> Tensor:
+        """A factor as it enters the products."""
+        if self.precision is Precision.BF16:
+            return x.bfloat16()
+        if self.precision is Precision.TF32 and x.device.type == "cpu":
+            return round_to_tf32(x)
+        return x
+
+    @contextlib.contextmanager
+    def active(self) -> Iterator[None]:
+        """Set torch's own switches for CUDA, whatever they were, and restore them."""
+        tf32 = self.precision is Precision.TF32
+        matmul, cudnn = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
+        try:
+            yield
+        finally:
+            torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = matmul, cudnn
+
+
+def round_to_tf32(x: Tensor) -> Tensor:
+    """float32 rounded to the nearest number with 10 bits of mantissa, as tensor cores read it."""
+    return ((x.contiguous().view(torch.int32) + 0x1000) & ~0x1FFF).view(torch.float32)
