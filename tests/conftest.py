@@ -34,8 +34,8 @@ def small_config() -> EnformerConfig:
     )
 
 
-def randomise(network: torch.nn.Module, seed: int = 0) -> None:
-    """Give every parameter and running statistic a random value, at scales that keep the signal alive."""
+def randomise(network: torch.nn.Module, seed: int = 0, gain: float = 1.5) -> None:
+    """Give every parameter and running statistic a random value; below a gain of 1 an edit changes little."""
     generator = torch.Generator().manual_seed(seed)
     for name, tensor in network.state_dict().items():
         if not tensor.is_floating_point():
@@ -44,7 +44,7 @@ def randomise(network: torch.nn.Module, seed: int = 0) -> None:
         if name.endswith("running_var") or (tensor.ndim == 1 and name.endswith("weight")):
             values = 0.5 + values.abs()
         elif tensor.ndim > 1 and "bias" not in name:
-            values *= 1.5 / tensor[0].numel() ** 0.5
+            values *= gain / tensor[0].numel() ** 0.5
         else:
             values *= 0.3
         tensor.copy_(values)

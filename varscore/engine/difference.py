@@ -11,48 +11,11 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from varscore.engine.precision import Products
-from varscore.network.enformer import EPSILON, Enformer, TransformerLayer, gelu, relative_position_features
-
-SMALL = 1.0
-"""Below this size of the argument's change, a function's change is computed from it; above, by subtraction."""
-
-
-def layer_norm(norm: nn.LayerNorm, x: Tensor, d: Tensor) -> tuple[Tensor, Tensor]:
-    """x [N, D] and d [B, N, D] after LayerNorm."""
-    centred = x - x.mean(dim=-1, keepdim=True)
-    variance = centred.square().mean(dim=-1, keepdim=True) + EPSILON
-    scale = variance.rsqrt()
-    d_centred = d - d.mean(dim=-1, keepdim=True)
-    d_variance = (d_centred * (2 * centred + d_centred)).mean(dim=-1, keepdim=True)
-    new_scale = (variance + d_variance).rsqrt()
-    # new_scale − scale = −d_variance · scale · new_scale / (1/scale + 1/new_scale)
-    d_scale = -d_variance * scale * new_scale / (1 / scale + 1 / new_scale)
-    change = d_centred.mul_(new_scale).addcmul_(centred.expand_as(d), d_scale.expand_as(d)).mul_(norm.weight)
-    return torch.addcmul(norm.bias, centred * scale, norm.weight), change
-
-
-def relu_change(x: Tensor, d: Tensor) -> Tensor:
-    """relu(x + d) − relu(x), exactly d where both are positive."""
-    return torch.maximum(d + x.clamp(max=0), -x.clamp(min=0))
-
-
-def gelu_change(x: Tensor, d: Tensor) -> Tensor:
-    """gelu(x + d) − gelu(x) for Enformer's GELU, x·σ(1.702x)."""
-    a, step = 1.702 * x, 1.702 * d
-    b = a + step
-    sigma, new_sigma = torch.sigmoid(a), torch.sigmoid(b)
-    small = torch.expm1(step.clamp(-SMALL, SMALL)) * sigma * torch.sigmoid(-b)
-    d_sigma = torch.where(step.abs() < SMALL, small, new_sigma - sigma)
-    return d * new_sigma + x * d_sigma
-
-
-def softplus_change(x: Tensor, d: Tensor) -> Tensor:
-    """softplus(x + d) − softplus(x)."""
-    small = torch.log1p(torch.sigmoid(x) * torch.expm1(d.clamp(-SMALL, SMALL)))
-    return torch.where(d.abs() < SMALL, small, F.softplus(x + d) - F.softplus(x))
+from varscore.engine.rules import gelu_change, layer_norm, relu_change, softplus_change
+from varscore.network.enformer import Enformer, TransformerLayer, gelu, relative_position_features
 
 
 def by_key(by_distance: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -31,11 +31,15 @@ Done = Callable[[float], None]
 
 @dataclass(frozen=True)
 class Slice:
-    """A short sequence, which of its trunk bins to keep, and where they go [kept, D]."""
+    """A short sequence, which of its trunk bins to keep, and where they go [kept, D].
+
+    With a reference beside it, what goes there is the sequence's bins minus the reference's.
+    """
 
     codes: Codes
     keep: slice
     out: Tensor
+    reference: Codes | None = None
 
 
 class DifferenceScorer:
@@ -169,30 +173,25 @@ class DifferenceScorer:
         """Alternatives' trunk outputs minus the reference's: [B, N, D]."""
         d = torch.zeros(len(edited), *x.shape, dtype=x.dtype, device=x.device)
         halo, size = self.trunk.halo, self.trunk.bin_size
-        slices, pairs = [], []
+        ends, edits = [], []
         for change, one in zip(d, edited, strict=True):
             ref = sequence.between(one.start, one.start + one.length)
             alt = one.codes(sequence)
             if id(one) in sides:
                 run, first = self._shifted(one)
-                inside = slice(first, first + run.bins)
-                change[inside] = sides[id(one)] - x[inside]
-                ends = slice(0, halo) if one.left else slice(len(x) - halo, len(x))
-                slices.append(self._end(alt, change, left=bool(one.left)))
-                pairs.append((change[ends], x[ends]))
+                change[first : first + run.bins] = sides[id(one)]
+                ends.append(self._end(alt, change, left=bool(one.left)))
             first, end = one.touched(self.trunk.reach, size)
             begin, stop = max(0, first - halo), min(len(x), end + halo)
             around, keep = slice(begin * size, stop * size), slice(first - begin, end - begin)
-            before = torch.empty(end - first, x.shape[1], dtype=x.dtype, device=x.device)
-            after = torch.empty_like(before)
-            slices += [Slice(ref[around], keep, before), Slice(alt[around], keep, after)]
-            pairs.append((change[first:end], (after, before)))
-        self._fill(slices)
-        for target, known in pairs:
-            if isinstance(known, tuple):
-                torch.sub(*known, out=target)
-            else:
-                target -= known
+            edits.append(Slice(alt[around], keep, change[first:end], ref[around]))
+        self._fill(ends)
+        for change, one in zip(d, edited, strict=True):
+            if id(one) in sides:
+                first, end = one.touched(self.trunk.reach, size)
+                side = slice(0, first) if one.left else slice(end, len(x))
+                change[side] -= x[side]
+        self._fill(edits)
         return d
 
     def _fill(self, slices: Sequence[Slice]) -> None:
@@ -201,6 +200,13 @@ class DifferenceScorer:
             together = list(same)
             for first in range(0, len(together), SLICES):
                 some = together[first : first + SLICES]
-                codes = torch.from_numpy(np.stack([one.codes for one in some])).to(self.trunk.device)
-                for one, bins in zip(some, self.trunk.slice(codes), strict=True):
+                codes = self._stack(one.codes for one in some)
+                if some[0].reference is None:
+                    computed = self.trunk.slice(codes)
+                else:
+                    computed = self.trunk.slice_change(self._stack(one.reference for one in some), codes)
+                for one, bins in zip(some, computed, strict=True):
                     one.out.copy_(bins[one.keep])
+
+    def _stack(self, codes: Iterable[Codes | None]) -> Tensor:
+        return torch.from_numpy(np.stack([one for one in codes if one is not None])).to(self.trunk.device)

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from varscore.engine.precision import Products
+from varscore.engine.rules import gelu_change, pool_change
 from varscore.network.enformer import ConvBlock, Enformer, gelu
 
 
@@ -59,6 +60,28 @@ class LocalTrunk:
         """Trunk bins of short sequences with zero padding at both ends: codes [B, n · bin size] to [B, n, D]."""
         with Products().active():
             return self.network.trunk(one_hot(codes, self.dtype))
+
+    def slice_change(self, ref: Tensor, alt: Tensor) -> Tensor:
+        """Trunk bins of short alternatives minus those of their references: codes [B, n · bin size] to [B, n, D]."""
+        x = one_hot(ref, self.dtype).transpose(1, 2)
+        d = one_hot(alt, self.dtype).transpose(1, 2) - x
+        with Products().active():
+            for stage in self.stages:
+                x, d = self._conv_change(stage.widen, x, d)
+                y, dy = self._conv_change(stage.pointwise, x, d)
+                x, d = x + y, d + dy
+                logits, d_logits = stage.pool.logits(x), stage.pool.logits(d)
+                x, d = pool_change(x, d, logits, d_logits)
+        return d.transpose(1, 2)
+
+    def _conv_change(self, block: ConvBlock | torch.nn.Conv1d, x: Tensor, d: Tensor) -> tuple[Tensor, Tensor]:
+        """A conv block with its padding, on a reference and a change."""
+        if isinstance(block, ConvBlock):
+            x, block, norm = block.norm(x), block.conv, block.norm
+            assert norm.running_var is not None
+            d = d * (norm.weight * torch.rsqrt(norm.running_var + norm.eps))[:, None]
+            x, d = gelu(x), gelu_change(x, d)
+        return block(x), F.conv1d(d, block.weight, padding=block.weight.shape[-1] // 2)
 
     def bins(self, codes: Tensor, origin: int, runs: Sequence[Run]) -> list[Tensor]:
         """The bins of every run, as they are in the middle of a window.
