@@ -39,14 +39,19 @@ Progress = Callable[[int, int | None], None]
 """Called with the alleles done so far, and how many there are (None: not known, as from standard input)."""
 
 PART = 512
-"""Alleles that are planned, scored and written together."""
+"""Alleles that are planned, scored and written together, at most."""
 
 SHARED_GRID = 2048
 """Base pairs from one shared window to the next."""
 
 
 class Scorer(Protocol):
-    """An engine: SAD [n, T] of n jobs, telling `done` how many alleles were just finished."""
+    """An engine: SAD [n, T] of n jobs, telling `done` how many alleles were just finished.
+
+    together: how many jobs it can make use of at a time.
+    """
+
+    together: int
 
     def score(self, reference: Reference, jobs: Sequence[Job], done: Callable[[float], None]) -> np.ndarray:
         """SAD [n, T] float64, in the order of the jobs."""
@@ -216,7 +221,7 @@ def score_vcf(
         began = time.monotonic()
         try:
             with closing(variants), writer:
-                for part in _parts(placed):
+                for part in _parts(placed, min(PART, scorer.together)):
                     finished = float(statuses.total())
 
                     def done(alleles: float) -> None:
@@ -278,8 +283,8 @@ class _Rows:
         return rows, averaged * np.array(signs)[:, None], scored
 
 
-def _parts(placed: Iterator[Placed]) -> Iterator[list[Placed]]:
-    while part := list(islice(placed, PART)):
+def _parts(placed: Iterator[Placed], size: int) -> Iterator[list[Placed]]:
+    while part := list(islice(placed, size)):
         yield part
 
 

@@ -1,10 +1,9 @@
 """Exact arguments, exit statuses, and what is said where."""
 
 import gzip
-import os
+import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pandas as pd
@@ -62,17 +61,8 @@ def test_options_reach_the_library(inputs, small_model, monkeypatch):
 
     monkeypatch.setattr("varscore.pipeline.score_vcf", score_vcf)
     more = ["--no-rc", "--shifts", "-1,0,1", "-t", "0", "-t", "CAGE:.*liver", "-r", "z:1-10", "--pass-only"]
-    more += [
-        "--on-ref-mismatch",
-        "swap",
-        "--window-index",
-        "98304",
-        "--batch-size",
-        "4",
-        "--device",
-        "cpu",
-        "--overwrite",
-    ]
+    more += ["--on-ref-mismatch", "swap", "--window-index", "98304", "--batch-size", "4", "--device", "cpu", "--overwrite"]
+    more += ["--window", "shared", "--window-grid", "512", "--engine", "plain", "--precision", "bf16"]
     result = score(inputs, small_model, *more)
     assert result.exit_code == 130
     assert "varscore: error: interrupted" in result.stderr
@@ -82,7 +72,7 @@ def test_options_reach_the_library(inputs, small_model, monkeypatch):
         "model": str(small_model), "weights": None, "track_table": None, "organism": "human",
         "tracks": ("0", "CAGE:.*liver"), "rc": False, "shifts": [-1, 0, 1], "window_index": 98304, "device": "cpu",
         "batch_size": 4, "regions": ("z:1-10",), "regions_file": None, "pass_only": True, "on_ref_mismatch": "swap",
-        "overwrite": True,
+        "overwrite": True, "window": "shared", "window_grid": 512, "engine": "plain", "precision": "bf16",
     }  # fmt: skip
 
 
@@ -284,16 +274,19 @@ def test_a_terminated_run_leaves_nothing_half_written(inputs, small_model):
         f"z\t{i}\t.\t{BASES[i - 1]}\t{'T' if BASES[i - 1] != 'T' else 'C'}\t.\t.\t.\n" for i in range(1, 8999)
     )
     (inputs / "in.vcf").write_text(HEADER + rows)
-    command = [sys.executable, "-c", "from varscore.cli import main; main()", "score", inputs / "in.vcf", "-q"]
+    # parts of a few alleles, and a line of progress after each
+    code = "import varscore.cli.progress as p, varscore.pipeline as q; p.LINE_EVERY = 0; q.PART = 8"
+    code = f"{code}; from varscore.cli import main; main()"
+    command = [sys.executable, "-c", code, "score", inputs / "in.vcf", "--device", "cpu"]
     options = ["--fasta", inputs / "genome.fa", "-o", inputs / "out.parquet", "--model", small_model]
-    process = subprocess.Popen([*command, *options], stderr=subprocess.PIPE, text=True, env=os.environ)
-    deadline = time.monotonic() + 60
-    while not list(inputs.glob(".out.parquet*")) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    time.sleep(2)
+    process = subprocess.Popen([*command, *options], stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if (counted := re.match(r"varscore: ([\d,]+) of 8,998 alleles", line)) and int(counted[1].replace(",", "")) > 8:
+            break
     process.terminate()
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 130, said
+    said = process.stderr.read()
+    assert process.wait(timeout=60) == 130, said
     assert "interrupted" in said
     assert not (inputs / "out.parquet").exists()
     assert not list(inputs.glob(".out.parquet*"))

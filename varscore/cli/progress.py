@@ -67,7 +67,8 @@ def _lines() -> Report:
     def report(done: int, total: int | None) -> None:
         nonlocal last
         now = time.monotonic()
-        if now - last < LINE_EVERY:
+        # of an allele that is half done, nothing is known yet
+        if now - last < LINE_EVERY or not done:
             return
         last = now
         rate = done / (now - began)

@@ -1,7 +1,4 @@
-"""Which device computes, and in what arithmetic."""
-
-import contextlib
-from collections.abc import Iterator
+"""Which device computes."""
 
 import torch
 
@@ -31,17 +28,3 @@ def resolve_device(name: str) -> torch.device:
         raise DeviceError(f"device {name} is not supported: expected auto, cpu, cuda or cuda:0, cuda:1, …")
     return device
 
-
-@contextlib.contextmanager
-def full_float32() -> Iterator[None]:
-    """Compute float32 convolutions and matrix products in float32.
-
-    On CUDA torch lets convolutions use TF32, ten bits of mantissa, unless told otherwise; that is enough for a
-    prediction and not for a difference of two.
-    """
-    matmul, cudnn = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-    try:
-        yield
-    finally:
-        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = matmul, cudnn

@@ -68,6 +68,8 @@ class DifferenceScorer:
         with torch.inference_mode(), self.products.active():
             self.transformer = DifferenceTransformer(network, organism, self.products)
         self.tracks = network.head_layer(organism).out_features
+        self.window_bytes = self.config.bins * self.config.dim * self.trunk.dtype.itemsize
+        self.together = max(16, GROUP_BYTES // self.window_bytes)
 
     @torch.inference_mode()
     def score(self, reference: Reference, jobs: Sequence[Job], done: Done | None = None) -> np.ndarray:
@@ -85,7 +87,6 @@ class DifferenceScorer:
 
     def _groups(self, jobs: Sequence[Job]) -> Iterator[list[int]]:
         """Jobs by place, cut so that a group's trunk output fits `GROUP_BYTES`."""
-        window_bytes = self.config.bins * self.config.dim * self.trunk.dtype.itemsize
         group: list[int] = []
         held = 0.0
         first = last = None
@@ -96,7 +97,7 @@ class DifferenceScorer:
             needed = (here != last) + (len(job.edit.ref) != len(job.edit.alt)) * 0.5
             if group and first is not None:
                 far = first[0] != here[0] or here[1] - first[1] > GROUP_SPAN
-                if far or (held + needed) * window_bytes > GROUP_BYTES:
+                if far or (held + needed) * self.window_bytes > GROUP_BYTES:
                     yield group
                     group, held, first = [], 0.0, None
             first, last = first or here, here
