@@ -19,6 +19,7 @@ from varscore.network.enformer import Enformer, EnformerConfig
 
 ALIAS = "_trunk."
 """Names starting so are second names of tensors listed already."""
+
 UNREADABLE = (SafetensorError, pickle.UnpicklingError, RuntimeError, ValueError, EOFError, OSError, AttributeError)
 """What safetensors and torch raise on files that are not theirs."""
 

@@ -70,8 +70,9 @@ def weights_path(
 def fetch_weights(spec: ModelSpec, *, endpoint: str | None = None, cache_dir: Path | str | None = None) -> Path:
     """The model's weights, checked: from this machine if they are here, else from the Hugging Face hub.
 
-    When the connection drops, the hub library goes on from there within the same call. A file in the cache whose
-    digest is wrong is removed and fetched anew. Hashing the published 1 GB takes about a second.
+    A download that breaks off is resumed as the hub library does it: some versions go on within the call, some in the
+    next one. A file in the cache whose digest is wrong is removed and fetched anew. Hashing the published 1 GB takes
+    about a second.
 
     Args:
         spec: the model.
@@ -95,25 +96,25 @@ def fetch_weights(spec: ModelSpec, *, endpoint: str | None = None, cache_dir: Pa
     if (found := _digest(path, WeightsError)) != source.sha256:
         _discard(path, spec)
         came = f"what came has sha256 {found} and {size:,} bytes, expected {source.sha256} and {source.size:,} bytes"
-        raise DownloadError(f"{came}. It was removed; try again.\n{_weights_advice(spec)}")
+        raise DownloadError(f"{came}. It was removed.\n{_weights_advice(spec)}")
     return path
 
 
 def _download_from_hub(spec: ModelSpec, repo: str, endpoint: str | None, cache_dir: Path | str | None) -> Path:
-    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub import constants, get_session, hf_hub_download, hf_hub_url
+    from huggingface_hub.errors import LocalEntryNotFoundError
 
     filename, revision = spec.weights.filename, spec.weights.revision
     # The errors that reach us are those of the hub library's transport, which differs between its versions
     # (requests, httpx), so every Exception is caught; none of our own code runs inside.
     try:
-        try:  # behind a firewall, hf_hub_download would retry for minutes: ask once first
-            get_hf_file_metadata(hf_hub_url(repo, filename, revision=revision, endpoint=endpoint))
-        except HfHubHTTPError as error:
-            if error.response.status_code < 500:  # a server's bad moment is worth hf_hub_download's retries
-                raise
+        # Where no server answers, hf_hub_download retries for minutes: ask once first. Any answer will do, a refusal
+        # too; what to make of it is left to hf_hub_download.
+        url = hf_hub_url(repo, filename, revision=revision, endpoint=endpoint)
+        get_session().head(url, timeout=constants.HF_HUB_ETAG_TIMEOUT)
         return Path(hf_hub_download(repo, filename, revision=revision, endpoint=endpoint, cache_dir=cache_dir))
     except Exception as error:
+        # LocalEntryNotFoundError says only that there is no connection; what happened is its cause
         cause = error.__cause__ if isinstance(error, LocalEntryNotFoundError) and error.__cause__ else error
         message = f"could not fetch the weights of {spec.name}: {_reason(cause)}"
         if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
@@ -125,7 +126,7 @@ def _weights_advice(spec: ModelSpec) -> str:
     source = spec.weights
     return (
         f"The file is {source.filename}, {source.size:,} bytes, sha256 {source.sha256}:\n  {source.url}\n"
-        "Where there is a network, fetch it and give it with --weights FILE. "
+        "Try again, or fetch it where there is a network and give it with --weights FILE. "
         "--model enformer-tiny runs without any download."
     )
 
@@ -167,9 +168,8 @@ def fetch_track_table(spec: ModelSpec, organism: str, *, table: Path | str | Non
     try:  # pooch hashes a cached file too, and writes under a temporary name
         return Path(pooch.retrieve(url, f"sha256:{entry.sha256}", fname=cached.name, path=cached.parent))
     except (OSError, ValueError) as error:  # ValueError: the digest is wrong; requests' errors are OSErrors
-        cause = getattr(error.args[0] if error.args else None, "reason", error)  # without "max retries exceeded"
         raise DownloadError(
-            f"could not fetch the {organism} track table of {spec.name}: {_reason(cause)}\n"
+            f"could not fetch the {organism} track table of {spec.name}: {_reason(error)}\n"
             f"The file is {url}\n  sha256 {entry.sha256}\n"
             f"Where there is a network, fetch it and give it with --track-table FILE, or put it at {cached}"
         ) from error
@@ -251,6 +251,8 @@ def _discard(path: Path, spec: ModelSpec) -> None:
         ) from error
 
 
-def _reason(error: object) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
+def _reason(error: BaseException) -> str:
+    """What went wrong, on one line; of a requests error, the urllib3 error inside it, without its wrappings."""
+    inner = error.args[0] if error.args and isinstance(error.args[0], Exception) else error
+    text = " ".join(str(getattr(inner, "reason", inner)).split()) or type(error).__name__
     return text if len(text) <= 400 else f"{text[:400]}…"
