@@ -61,7 +61,17 @@ def test_options_reach_the_library(inputs, small_model, monkeypatch):
 
     monkeypatch.setattr("varscore.pipeline.score_vcf", score_vcf)
     more = ["--no-rc", "--shifts", "-1,0,1", "-t", "0", "-t", "CAGE:.*liver", "-r", "z:1-10", "--pass-only"]
-    more += ["--on-ref-mismatch", "swap", "--window-index", "98304", "--batch-size", "4", "--device", "cpu", "--overwrite"]
+    more += [
+        "--on-ref-mismatch",
+        "swap",
+        "--window-index",
+        "98304",
+        "--batch-size",
+        "4",
+        "--device",
+        "cpu",
+        "--overwrite",
+    ]
     more += ["--window", "shared", "--window-grid", "512", "--engine", "plain", "--precision", "bf16"]
     result = score(inputs, small_model, *more)
     assert result.exit_code == 130

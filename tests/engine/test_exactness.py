@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from tests.conftest import randomise
 from varscore.engine import difference_scorer
-from varscore.engine.difference import Blocks
+from varscore.engine.attention import Blocks
+from varscore.engine.difference import DifferenceTransformer
 from varscore.engine.difference_scorer import DifferenceScorer
 from varscore.engine.plain import PlainScorer
 from varscore.engine.precision import Precision, Products, round_to_tf32
@@ -78,7 +79,8 @@ def test_every_path_scores_as_the_plain_engine(data, network, reference):
     rc = data.draw(st.booleans())
     scorer = DifferenceScorer(network, "human", rc=rc, batch_size=data.draw(st.integers(1, 4)))
     scorer.trunk._chunk = data.draw(st.sampled_from([1, 5, 128]))
-    scorer.transformer.blocks = Blocks(data.draw(st.sampled_from([3, 8, 256])), data.draw(st.integers(1, 3)))
+    blocks = Blocks(data.draw(st.sampled_from([3, 8, 256])), data.draw(st.integers(1, 3)))
+    scorer.transformer = DifferenceTransformer(network, "human", Products(), blocks)
     if not drawn:
         return
     expected = PlainScorer(network, "human", rc=rc).score(reference, drawn)
@@ -124,9 +126,11 @@ def test_attention_that_turns_over_is_noticed_and_recomputed(network, reference)
     scorer = DifferenceScorer(wild, "human", rc=False)
     calls = []
     inner = scorer.transformer.__call__
-    scorer.transformer = lambda x, d, careful=False: calls.append(careful) or inner(x, d, careful)
+    scorer.transformer = lambda x, d, spans=None, careful=False: (
+        calls.append(careful) or inner(x, d, spans, careful=careful)
+    )
     found = scorer.score(reference, some)
-    assert calls == [False, True]
+    assert calls == [False, True] * 2  # the indel is computed apart
     expected = PlainScorer(wild, "human", rc=False).score(reference, some)
     assert relative_error(found, expected) < 1e-8
 

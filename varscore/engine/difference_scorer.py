@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from varscore.engine import windows
+from varscore.engine.attention import Spans
 from varscore.engine.difference import DifferenceTransformer
 from varscore.engine.precision import Precision, Products
 from varscore.engine.trunk import LocalTrunk, Run
@@ -118,7 +119,7 @@ class DifferenceScorer:
         bins, halo = self.config.bins, self.trunk.halo
         edited = [EditedWindow.of(job, self.config.window, reverse=reverse) for job in jobs]
         starts = sorted({one.start for one in edited})
-        shifted = [one for one in edited if one.left or one.right]
+        shifted = [one for one in edited if one.shifted]
         runs = [self._inner(start, 0, bins) for start in starts] + [self._shifted(one)[0] for one in shifted]
         codes = torch.from_numpy(sequence.codes)
         computed = self.trunk.bins(codes, sequence.origin, runs)
@@ -130,16 +131,32 @@ class DifferenceScorer:
         for start, same in groupby(order, key=lambda i: edited[i].start):
             x = self._reference(sequence, start, inner.pop(start), halo)
             members = list(same)
-            for first in range(0, len(members), self.batch_size):
-                some = members[first : first + self.batch_size]
+            for some in self._batches(members, edited):
                 batch = [edited[i] for i in some]
-                found, lost = self.transformer(x, self._differences(sequence, x, batch, sides))
+                spans = self._spans(batch)
+                found, lost = self.transformer(x, self._differences(sequence, x, batch, sides), spans)
                 if lost:
                     found, _ = self.transformer(x, self._differences(sequence, x, batch, sides), careful=True)
                 scores[some] = found
                 if done:
                     done(len(some) / (2 if self.rc else 1))
         return scores
+
+    def _batches(self, members: Sequence[int], edited: Sequence[EditedWindow]) -> Iterator[Sequence[int]]:
+        """Alternatives of one window that go through the network together: indels apart, since they change more."""
+        shifted = [i for i in members if edited[i].shifted]
+        local = [i for i in members if not edited[i].shifted]
+        for kind in (local, shifted):
+            for first in range(0, len(kind), self.batch_size):
+                yield kind[first : first + self.batch_size]
+
+    def _spans(self, batch: Sequence[EditedWindow]) -> Spans | None:
+        """Where alternatives of one window differ from it in few bins; None for indels."""
+        if batch[0].shifted:
+            return None
+        touched = [one.touched(self.trunk.reach, self.trunk.bin_size) for one in batch]
+        width = max(end - first for first, end in touched)
+        return Spans([min(first, self.config.bins - width) for first, _ in touched], width)
 
     def _inner(self, start: int, first: int, end: int) -> Run:
         """Those of the bins [first, end) of a window that zero padding does not reach."""
@@ -178,7 +195,7 @@ class DifferenceScorer:
         for change, one in zip(d, edited, strict=True):
             ref = sequence.between(one.start, one.start + one.length)
             alt = one.codes(sequence)
-            if id(one) in sides:
+            if one.shifted:
                 run, first = self._shifted(one)
                 change[first : first + run.bins] = sides[id(one)]
                 ends.append(self._end(alt, change, left=bool(one.left)))
@@ -188,7 +205,7 @@ class DifferenceScorer:
             edits.append(Slice(alt[around], keep, change[first:end], ref[around]))
         self._fill(ends)
         for change, one in zip(d, edited, strict=True):
-            if id(one) in sides:
+            if one.shifted:
                 first, end = one.touched(self.trunk.reach, size)
                 side = slice(0, first) if one.left else slice(end, len(x))
                 change[side] -= x[side]

@@ -2,10 +2,11 @@
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -22,6 +23,7 @@ class Products:
     """Matrix products of one precision. TF32 on a CPU is emulated, to measure it: its factors are rounded first."""
 
     precision: Precision = Precision.FP32
+    _weights: dict[Tensor, Tensor] = field(default_factory=dict, repr=False, compare=False)
 
     def cast(self, x: Tensor) -> Tensor:
         """A factor as it enters the products."""
@@ -30,6 +32,23 @@ class Products:
         if self.precision is Precision.TF32 and x.device.type == "cpu":
             return round_to_tf32(x)
         return x
+
+    def __call__(self, a: Tensor, b: Tensor) -> Tensor:
+        """The matrix product a·b, its sums in the wider type: [..., M, K] and [..., K, N] to [..., M, N]."""
+        return (self.cast(a) @ self.cast(b)).to(torch.promote_types(a.dtype, torch.float32))
+
+    def linear(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        """x·Wᵀ + b, the bias added in the wider type."""
+        y = F.linear(self.cast(x), self.weight(weight)).to(x.dtype)
+        return y if bias is None else y.add_(bias)
+
+    def weight(self, weight: Tensor) -> Tensor:
+        """A weight as it enters the products, kept: it enters many."""
+        if self.precision is Precision.FP32:
+            return weight
+        if weight not in self._weights:
+            self._weights[weight] = self.cast(weight)
+        return self._weights[weight]
 
     @contextlib.contextmanager
     def active(self) -> Iterator[None]:

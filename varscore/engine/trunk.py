@@ -144,6 +144,5 @@ class LocalTrunk:
         return self._product(x, block.weight, block.bias)
 
     def _product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        cast = self.products.cast
-        y = F.conv1d(cast(x), cast(weight)).to(x.dtype)
+        y = F.conv1d(self.products.cast(x), self.products.weight(weight)).to(x.dtype)
         return y if bias is None else y.add_(bias[:, None])

@@ -67,6 +67,11 @@ class EditedWindow:
             return cls(job.start, length, index, bases, 0, shift)
         return cls(-job.start - length, length, length - index - len(bases), reverse_complement(bases), -shift, 0)
 
+    @property
+    def shifted(self) -> bool:
+        """Whether it is an indel, which moves one side of the window."""
+        return bool(self.left or self.right)
+
     def codes(self, sequence: Sequence) -> Codes:
         """The edited window's codes [length]."""
         after = self.index + len(self.bases)
