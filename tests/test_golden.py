@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from varscore.engine.difference_scorer import DifferenceScorer
 from varscore.engine.plain import sad
 from varscore.engine.trunk import one_hot
+from varscore.engine.windows import Job
 from varscore.genome.encoding import reverse_complement
 from varscore.genome.reference import Reference
 from varscore.genome.variant import minimal_edit
@@ -61,3 +63,19 @@ def test_predictions_and_sad_are_those_of_tensorflow(case, golden, network, shar
             expected = sums[1] - sums[0]
             assert np.abs(found - expected).max() <= 1e-3 * np.abs(expected).max()
             assert np.corrcoef(found, expected)[0, 1] >= 0.999999
+
+
+@pytest.mark.full_size
+def test_the_engine_scores_what_tensorflow_predicts(golden, network, shared):
+    with Reference(shared / "data/kgp_chr20/region.fa.gz") as reference:
+        edits = [minimal_edit(*CASES[case]) for case in CASES]
+        jobs = [Job(reference.stretch("z", edit.anchor), edit, edit.anchor - 98_304) for edit in edits]
+        scores = DifferenceScorer(network, "human").score(reference, jobs)
+    for case, found in zip(CASES, scores, strict=True):
+        strands = [
+            golden[f"{case}.alt.human.{strand}_sum"] - golden[f"{case}.ref.human.{strand}_sum"]
+            for strand in ("fwd", "rc")
+        ]
+        expected = np.mean(strands, axis=0)
+        assert np.abs(found - expected).max() <= 1e-3 * np.abs(expected).max()
+        assert np.corrcoef(found, expected)[0, 1] >= 0.999999

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 
 from varscore.engine.device import resolve_device
-from varscore.engine.difference_scorer import DifferenceScorer
+from varscore.engine.difference_scorer import BATCH_SIZE, DifferenceScorer
 from varscore.engine.plain import PlainScorer
-from varscore.engine.precision import Precision
+from varscore.engine.precision import Precision, default_precision
 from varscore.engine.windows import Job
 from varscore.errors import DeviceError, FastaError, WeightsError
 from varscore.genome.planning import OnRefMismatch, Placed, place
@@ -102,7 +102,7 @@ def score_vcf(
     window: Literal["centered", "shared"] = "centered",
     window_grid: int = SHARED_GRID,
     engine: Literal["difference", "plain"] = "difference",
-    precision: Literal["fp32", "tf32", "bf16"] = "fp32",
+    precision: Literal["fp32", "tf32", "bf16"] | None = None,
     device: str = "auto",
     batch_size: int | None = None,
     regions: Sequence[str] | None = None,
@@ -132,7 +132,7 @@ def score_vcf(
         window_grid: shared windows start at multiples of this many base pairs, so that no variant is further than half
             of it from `window_index`.
         engine: `difference` propagates differences through the network; `plain` subtracts two predictions.
-        precision: of matrix products; the plain engine has fp32 alone.
+        precision: of matrix products; by default tf32 on a GPU and fp32 on a CPU. The plain engine has fp32 alone.
         device: `auto`, `cpu`, `cuda` or `cuda:i`.
         batch_size: alternatives of one window (plain engine: windows) that go through the network together.
         regions: such as `chr22:20,000,001-20,100,000`, 1-based and inclusive; only variants whose POS is in one.
@@ -163,7 +163,10 @@ def score_vcf(
     )
     if batch_size is not None and batch_size < 1:
         raise ValueError(f"batch_size is {batch_size}, expected at least 1")
-    if engine == "plain" and precision != "fp32":
+    if engine == "plain":
+        precision = precision or "fp32"
+    chosen_precision = Precision(precision) if precision else default_precision(chosen_device)
+    if engine == "plain" and chosen_precision is not Precision.FP32:
         raise ValueError(f"precision {precision} needs the difference engine: the plain one would score noise")
     if not shifts or not all(0 <= policy.index + shift < spec.window for shift in shifts):
         raise ValueError(f"shifts are {list(shifts)}: expected at least one, and the variant still in the window")
@@ -179,6 +182,8 @@ def score_vcf(
             contigs = Counter(v.chrom for v in read_variants(vcf, regions=within, pass_only=pass_only))
             total = contigs.total()
             _check_contigs(contigs, reference, vcf)
+            if not total:
+                log.warning("%s has no variants%s", vcf, "" if within is None else " in the regions asked for")
         weights_file, weights_digest = _find_weights(spec, weights)
         run = describe_run(
             command,
@@ -198,7 +203,7 @@ def score_vcf(
             },
             bins={"size": spec.bin_size, "predicted": spec.bins_out},
             reverse_complement=rc,
-            precision=precision,
+            precision=chosen_precision.value,
             engine=engine,
             device=str(chosen_device),
             filters={"regions": list(regions or []), "regions_file": str(regions_file or ""), "pass_only": pass_only},
@@ -211,7 +216,7 @@ def score_vcf(
             scorer = PlainScorer(network, organism, rc=rc, batch_size=batch_size or 1)
         else:
             scorer = DifferenceScorer(
-                network, organism, rc=rc, precision=Precision(precision), batch_size=batch_size or 16
+                network, organism, rc=rc, precision=chosen_precision, batch_size=batch_size or BATCH_SIZE
             )
         rows = _Rows(reference, policy, shifts, scorer, len(chosen))
         variants = read_variants(vcf, regions=within, pass_only=pass_only)
@@ -241,7 +246,7 @@ def score_vcf(
                 }
                 run["alleles"] = {status.value: count for status, count in statuses.items()}
         except torch.OutOfMemoryError as error:
-            message = f"{chosen_device} is out of memory: try a smaller --batch-size than {batch_size or 16}"
+            message = f"{chosen_device} is out of memory, even for one allele at a time: use another device"
             raise DeviceError(message) from error
         except BaseException as error:
             if writer.kept_partial:

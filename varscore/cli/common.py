@@ -16,6 +16,12 @@ model_option = click.option(
     "--model", metavar="NAME", default="enformer", show_default=True,
     help="A model of `varscore models list`, or a folder with a model.toml.",
 )  # fmt: skip
+weights_option = click.option(
+    "--weights", metavar="FILE", type=click.Path(dir_okay=False), help="Use this weights file (.bin, .safetensors)."
+)
+device_option = click.option(
+    "--device", default="auto", metavar="DEVICE", show_default=True, help="auto, cpu, cuda or cuda:INDEX."
+)
 organism_option = click.option(
     "--organism", type=click.Choice(["human", "mouse"]), default="human", show_default=True,
     help="Whose tracks. The genome is whatever the FASTA holds.",

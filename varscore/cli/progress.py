@@ -13,7 +13,6 @@ from rich.progress import (
     ProgressColumn,
     Task,
     TextColumn,
-    TimeElapsedColumn,
     TimeRemainingColumn,
 )
 from rich.text import Text
@@ -37,6 +36,13 @@ def describe_rate(per_second: float) -> str:
     return f"{per_second:,.1f} alleles/s" if per_second >= 1 else f"{1 / per_second:,.1f} s/allele"
 
 
+def describe_time(seconds: float) -> str:
+    """`40 s`, `12 min` or `5.5 h`."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:,.1f} h"
+
+
 @contextlib.contextmanager
 def show_progress(quiet: bool) -> Iterator[Report | None]:
     """Show progress on standard error while the block runs; None where nothing is to be shown."""
@@ -54,7 +60,7 @@ def show_progress(quiet: bool) -> Iterator[Report | None]:
 def _bar(console: Console) -> Iterator[Report]:
     columns = (
         TextColumn("scoring"), BarColumn(), MofNCompleteColumn(), RateColumn(),
-        TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
+        TimeRemainingColumn(), TextColumn("left"),
     )  # fmt: skip
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("scoring", total=None)
@@ -75,7 +81,7 @@ def _lines() -> Report:
         line = f"varscore: {done:,} alleles" if total is None else f"varscore: {done:,} of {total:,} alleles"
         line += f", {describe_rate(rate)}"
         if total is not None:
-            line += f", {(total - done) / rate / 60:,.1f} min left"
+            line += f", {describe_time((total - done) / rate)} left"
         click.echo(line, err=True)
 
     return report

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from varscore.cli.common import model_option, organism_option, reports_errors, track_table_option
+from varscore.cli.common import (
+    device_option,
+    model_option,
+    organism_option,
+    reports_errors,
+    track_table_option,
+    weights_option,
+)
 
 if TYPE_CHECKING:
     from varscore.pipeline import Summary
@@ -33,9 +40,7 @@ class Shifts(click.ParamType):
 @click.option("-o", "--output", required=True, metavar="OUT.parquet", type=click.Path(), help="The file to write.")
 @click.option("--overwrite", is_flag=True, help="Replace the output if it exists.")
 @model_option
-@click.option(
-    "--weights", metavar="FILE", type=click.Path(dir_okay=False), help="Use this weights file (.bin, .safetensors)."
-)
+@weights_option
 @organism_option
 @track_table_option
 @click.option(
@@ -74,9 +79,9 @@ class Shifts(click.ParamType):
     help="REF is not the reference's: leave the row without scores, stop, or exchange REF and ALT where ALT is the "
     "reference's (the sign stays ALT − REF of the file).",
 )  # fmt: skip
-@click.option("--device", default="auto", metavar="DEVICE", help="auto, cpu, cuda or cuda:INDEX.")
+@device_option
 @click.option(
-    "--precision", type=click.Choice(["fp32", "tf32", "bf16"]), default="fp32",
+    "--precision", type=click.Choice(["fp32", "tf32", "bf16"]), show_default="tf32 on a GPU, fp32 on a CPU",
     help="Of matrix products. tf32 and bf16 are for GPUs and CPUs that are faster in them.",
 )  # fmt: skip
 @click.option(
@@ -122,21 +127,19 @@ def score(vcf: str, quiet: bool, region: tuple[str, ...], tracks: tuple[str, ...
 
 def show_summary(summary: "Summary") -> None:
     """A short table on standard error: what was scored, what was not and why, how fast, and where it is."""
-    from rich.console import Console
-    from rich.table import Table
-
     from varscore.genome.variant import Status
 
-    table = Table(show_header=False, box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(justify="right")
-    table.add_column()
-    what = f"alleles scored on {summary.tracks:,} {summary.organism} tracks by {summary.model}"
-    table.add_row(f"{summary.scored:,}", what)
+    alleles = "allele" if summary.scored == 1 else "alleles"
+    tracks = "track" if summary.tracks == 1 else "tracks"
+    what = f"{alleles} scored on {summary.tracks:,} {summary.organism} {tracks} by {summary.model}"
+    lines = [(f"{summary.scored:,}", what)]
     for status in Status:
         count = summary.statuses.get(status, 0)
         if status is not Status.SCORED and count:
-            table.add_row(f"{count:,}", f"{status.value}: {status.explanation}")
+            lines.append((f"{count:,}", f"{status.value}: {status.explanation}"))
     if summary.seconds_per_allele is not None:
-        table.add_row(f"{summary.seconds_per_allele:.3g}", f"seconds per allele on {summary.device}")
-    table.add_row("→", str(summary.output))
-    Console(stderr=True, highlight=False, soft_wrap=True).print(table)
+        lines.append((f"{summary.seconds_per_allele:.3g}", f"seconds per allele on {summary.device}"))
+    lines.append(("→", str(summary.output)))
+    width = max(len(value) for value, _ in lines)
+    for value, text in lines:
+        click.echo(f"{value:>{width}}  {text}", err=True)

@@ -1,8 +1,9 @@
 """Attention on a reference and on the changes of any number of alternatives at once.
 
-Softmax is where a difference is easiest lost. With A = softmax(L), e = expm1(dL) and s = Σ A·e over keys, the new weights
-are A·(1 + e)/(1 + s), so the change of the output is ((A·e)·v′ − s·(A·v′))/(1 + s) + A·dv, with v′ = v + dv: products of
-changes, never a difference of outputs. The maps of logits are large, so they are worked on in blocks of rows of one head.
+Softmax is where a difference is easiest lost. With A = softmax(L), e = expm1(dL) and s = Σ A·e over keys, the new
+weights are A·(1 + e)/(1 + s), so the change of the output is ((A·e)·v′ − s·(A·v′))/(1 + s) + A·dv, with v′ = v + dv:
+products of changes, never a difference of outputs. The maps of logits are large, so they are worked on in blocks of
+rows of one head.
 
 Shapes: N bins, D channels, B alternatives, H heads, K key size, V value size, R query rows of a block, W touched bins.
 """
@@ -41,7 +42,7 @@ class Blocks:
     @classmethod
     def on(cls, device: torch.device) -> "Blocks":
         """Blocks that stay in a CPU's cache, or that fill a GPU."""
-        return cls(rows=256, alternatives=1) if device.type == "cpu" else cls(rows=1536, alternatives=8)
+        return cls(rows=512, alternatives=1) if device.type == "cpu" else cls(rows=1536, alternatives=8)
 
     def of_rows(self, rows: slice) -> Iterator[slice]:
         """Query rows, a block at a time."""
@@ -168,8 +169,8 @@ class DifferenceAttention:
 
     def __call__(
         self, x: Tensor, d: Tensor, rows: slice, spans: Spans | None = None, *, careful: bool = False
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """What attention adds to these rows of x and d.
+    ) -> tuple[Tensor, Tensor]:
+        """Add to these rows of d what attention adds to them.
 
         Args:
             x: the reference [N, D].
@@ -179,20 +180,19 @@ class DifferenceAttention:
             careful: see `Head.change`.
 
         Returns:
-            What it adds to x [rows, D], what it adds to d [B, rows, D], and whether a row lost its digits (bool).
+            What it adds to x [rows, D], and whether a row lost its digits (bool).
         """
-        attention, linear = self.attention, self.products.linear
+        attention = self.attention
         n = F.layer_norm(x, self.norm.normalized_shape, self.norm.weight, self.norm.bias, self.norm.eps)
         bins = None if spans is None or careful else spans.bins(x.device)
+        q, k, v = (attention.split(y) for y in self._project(n))
+        del n
         if bins is None:
-            dn = layer_norm(self.norm, x, d)[1]
+            projected = self._project_changes(x, d)
         else:
-            dn = layer_norm(self.norm, x[bins], d[torch.arange(len(d), device=d.device)[:, None], bins])[1]
-        scale = attention.key_size**-0.5
-        q, dq = (attention.split(linear(y, attention.query.weight).mul_(scale)) for y in (n, dn))
-        k, dk = (attention.split(linear(y, attention.key.weight)) for y in (n, dn))
-        v, dv = (attention.split(linear(y, attention.value.weight)) for y in (n, dn))
-        del n, dn
+            near = d[torch.arange(len(d), device=d.device)[:, None], bins]
+            projected = self._project(layer_norm(self.norm, x[bins], near)[1])
+        dq, dk, dv = (attention.split(y) for y in projected)
         out = x.new_empty(rows.stop - rows.start, x.shape[1])
         d_out = d.new_empty(len(d), *out.shape)
         lost = torch.zeros((), dtype=torch.bool, device=x.device)
@@ -212,8 +212,29 @@ class DifferenceAttention:
             else:
                 assert spans is not None
                 lost |= self._locally(head, rows, *changes, out[:, columns], d_out[..., columns], spans, bins)
-        weight = attention.out.weight
-        return linear(out, weight, attention.out.bias), linear(d_out, weight), lost
+        linear, weight = self.products.linear, attention.out.weight
+        for some in self.blocks.of_alternatives(len(d)):
+            d[some, rows] += linear(d_out[some], weight)
+        return linear(out, weight, attention.out.bias), lost
+
+    def _project(self, n: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values of normalised bins or their changes [..., D]."""
+        attention, n = self.attention, self.products.cast(n)
+        weights = attention.query.weight, attention.key.weight, attention.value.weight
+        q, k, v = (self.products.linear(n, weight) for weight in weights)
+        return q.mul_(attention.key_size**-0.5), k, v
+
+    def _project_changes(self, x: Tensor, d: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The same of the changes d [B, N, D] to x, before normalisation."""
+        keys, values = self.attention.key.out_features, self.attention.value.out_features
+        projected = tuple(d.new_empty(*d.shape[:-1], size) for size in (keys, keys, values))
+        for some in self.blocks.of_alternatives(len(d)):
+            for rows in self.blocks.of_rows(slice(0, len(x))):
+                block = self._project(layer_norm(self.norm, x[rows], d[some, rows])[1])
+                for whole, part in zip(projected, block, strict=True):
+                    whole[some, rows] = part
+        dq, dk, dv = projected
+        return dq, dk, dv
 
     def _everywhere(
         self, head: Head, rows: slice, dq: Tensor, dk: Tensor, dv: Tensor, out: Tensor, d_out: Tensor, careful: bool

@@ -1,6 +1,8 @@
 """Which device computes."""
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from varscore.errors import DeviceError
 
@@ -27,3 +29,9 @@ def resolve_device(name: str) -> torch.device:
     elif device.type != "cpu":
         raise DeviceError(f"device {name} is not supported: expected auto, cpu, cuda or cuda:0, cuda:1, …")
     return device
+
+
+def upload(array: np.ndarray, device: torch.device) -> Tensor:
+    """An array on the device; on a GPU the copy runs while the host goes on."""
+    tensor = torch.from_numpy(array)
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor

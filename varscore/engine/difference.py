@@ -8,12 +8,13 @@ Shapes: N bins, D channels, B alternatives, T tracks.
 """
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from varscore.engine.attention import Blocks, DifferenceAttention, Spans
 from varscore.engine.precision import Products
-from varscore.engine.rules import gelu_change, layer_norm, relu_change, softplus_change
-from varscore.network.enformer import Enformer, TransformerLayer, gelu, relative_position_features
+from varscore.engine.rules import gelu, gelu_change, layer_norm, relu_change, softplus_change
+from varscore.network.enformer import Enformer, TransformerLayer, relative_position_features
 
 
 class DifferenceTransformer:
@@ -56,22 +57,24 @@ class DifferenceTransformer:
             last = index + 1 == len(self.layers)
             # of the last layer, only the bins that are predicted are needed
             rows = slice(crop, x.shape[0] - crop) if last else slice(0, x.shape[0])
-            change, d_change, lost_here = attention(x, d, rows, None if index else spans, careful=careful)
+            change, lost_here = attention(x, d, rows, None if index else spans, careful=careful)
             lost |= lost_here
-            x, d = x[rows] + change, d[:, rows].add_(d_change)
-            x, d = self._feed_forward(layer, x, d)
+            x, d = x[rows] + change, d[:, rows]
+            self._feed_forward(layer, x, d)
         return self._tracks(x, d), lost
 
-    def _feed_forward(self, layer: TransformerLayer, x: Tensor, d: Tensor) -> tuple[Tensor, Tensor]:
-        linear, hidden = self.products.linear, None
-        for some in self.blocks.of_alternatives(len(d)):
-            n, dn = layer_norm(layer.feed_forward_norm, x, d[some])
-            if hidden is None:
-                hidden = linear(n, layer.expand.weight, layer.expand.bias)
-            change = relu_change(hidden, linear(dn, layer.expand.weight))
-            d[some] += linear(change, layer.contract.weight)
-        assert hidden is not None
-        return x + linear(hidden.relu_(), layer.contract.weight, layer.contract.bias), d
+    def _feed_forward(self, layer: TransformerLayer, x: Tensor, d: Tensor) -> None:
+        """Add what a layer's second half adds to x [N, D] and d [B, N, D]."""
+        linear, norm, contract = self.products.linear, layer.feed_forward_norm, layer.contract
+        for rows in self.blocks.of_rows(slice(0, len(x))):
+            n = F.layer_norm(x[rows], norm.normalized_shape, norm.weight, norm.bias, norm.eps)
+            hidden = linear(n, layer.expand.weight, layer.expand.bias)
+            low, floor = hidden.clamp(max=0), -hidden.clamp(min=0)
+            for some in self.blocks.of_alternatives(len(d)):
+                dn = layer_norm(norm, x[rows], d[some, rows])[1]
+                change = relu_change(low, floor, linear(dn, layer.expand.weight))
+                d[some, rows] += linear(change, contract.weight)
+            x[rows] += linear(hidden.relu_(), contract.weight, contract.bias)
 
     def _tracks(self, x: Tensor, d: Tensor) -> Tensor:
         """The predicted bins' x [bins, D] and d [B, bins, D] through the last block and the head to SAD [B, T]."""
@@ -79,12 +82,13 @@ class DifferenceTransformer:
         assert norm.running_mean is not None
         assert norm.running_var is not None
         gain = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
-        normed = (x - norm.running_mean) * gain + norm.bias
-        wide = linear(gelu(normed), self.pointwise, conv.bias)
-        logits = linear(gelu(wide), self.head.weight, self.head.bias)
-        scores = []
-        for some in self.blocks.of_alternatives(len(d)):
-            d_wide = linear(gelu_change(normed, d[some] * gain), self.pointwise)
-            d_logits = linear(gelu_change(wide, d_wide), self.head.weight)
-            scores.append(softplus_change(logits, d_logits).sum(dim=-2, dtype=torch.float64))
-        return torch.cat(scores)
+        scores = torch.zeros(len(d), self.head.out_features, dtype=torch.float64, device=d.device)
+        for rows in self.blocks.of_rows(slice(0, len(x))):
+            normed = (x[rows] - norm.running_mean) * gain + norm.bias
+            wide = linear(gelu(normed), self.pointwise, conv.bias)
+            logits = linear(gelu(wide), self.head.weight, self.head.bias)
+            for some in self.blocks.of_alternatives(len(d)):
+                d_wide = linear(gelu_change(normed, d[some, rows] * gain), self.pointwise)
+                d_logits = linear(gelu_change(wide, d_wide), self.head.weight)
+                scores[some] += softplus_change(logits, d_logits).sum(dim=-2, dtype=torch.float64)
+        return scores

@@ -18,6 +18,11 @@ class Precision(StrEnum):
     BF16 = "bf16"
 
 
+def default_precision(device: torch.device) -> Precision:
+    """The fastest whose error of SAD against float64 is below 2 % (`varscore bench` measures it): TF32 on a GPU."""
+    return Precision.TF32 if device.type == "cuda" else Precision.FP32
+
+
 @dataclass(frozen=True)
 class Products:
     """Matrix products of one precision. TF32 on a CPU is emulated, to measure it: its factors are rounded first."""
@@ -38,8 +43,8 @@ class Products:
         return (self.cast(a) @ self.cast(b)).to(torch.promote_types(a.dtype, torch.float32))
 
     def linear(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        """x·Wᵀ + b, the bias added in the wider type."""
-        y = F.linear(self.cast(x), self.weight(weight)).to(x.dtype)
+        """x·Wᵀ + b, in the weight's type; x may have been cast already."""
+        y = F.linear(self.cast(x), self.weight(weight)).to(weight.dtype)
         return y if bias is None else y.add_(bias)
 
     def weight(self, weight: Tensor) -> Tensor:

@@ -29,18 +29,24 @@ def layer_norm(norm: nn.LayerNorm, x: Tensor, d: Tensor) -> tuple[Tensor, Tensor
 
 def sigmoid_change(x: Tensor, d: Tensor) -> Tensor:
     """σ(x + d) − σ(x)."""
-    small = torch.expm1(d.clamp(-SMALL, SMALL)) * torch.sigmoid(x) * torch.sigmoid(-x - d)
-    return torch.where(d.abs() < SMALL, small, torch.sigmoid(x + d) - torch.sigmoid(x))
+    before, after = torch.sigmoid(x), torch.sigmoid(x + d)
+    small = torch.expm1(d.clamp(-SMALL, SMALL)).mul_(before).mul_(1 - after)
+    return torch.where(d.abs() < SMALL, small, after.sub_(before))
 
 
-def relu_change(x: Tensor, d: Tensor) -> Tensor:
-    """relu(x + d) − relu(x), exactly d where both are positive."""
-    return torch.maximum(d + x.clamp(max=0), -x.clamp(min=0))
+def relu_change(low: Tensor, floor: Tensor, d: Tensor) -> Tensor:
+    """relu(x + d) − relu(x), exactly d where both are positive; `low` is min(x, 0), `floor` is −max(x, 0)."""
+    return torch.maximum(d.add_(low), floor, out=d)
+
+
+def gelu(x: Tensor) -> Tensor:
+    """Enformer's GELU, x·σ(1.702x), with one tensor less than the network's."""
+    return (1.702 * x).sigmoid_().mul_(x)
 
 
 def gelu_change(x: Tensor, d: Tensor) -> Tensor:
     """gelu(x + d) − gelu(x) for Enformer's GELU, x·σ(1.702x)."""
-    return d * torch.sigmoid(1.702 * (x + d)) + x * sigmoid_change(1.702 * x, 1.702 * d)
+    return torch.sigmoid(1.702 * (x + d)).mul_(d).addcmul_(x, sigmoid_change(1.702 * x, 1.702 * d))
 
 
 def pool_change(x: Tensor, d: Tensor, logits: Tensor, d_logits: Tensor) -> tuple[Tensor, Tensor]:

@@ -17,8 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from varscore.engine.precision import Products
-from varscore.engine.rules import gelu_change, pool_change
-from varscore.network.enformer import ConvBlock, Enformer, gelu
+from varscore.engine.rules import gelu, gelu_change, pool_change
+from varscore.network.enformer import ConvBlock, Enformer
 
 
 def one_hot(codes: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -54,7 +54,7 @@ class LocalTrunk:
         """Bases on either side of a bin that it depends on."""
         self.halo = -(-self.reach // self.bin_size)
         """Bins at either end of a window that zero padding reaches."""
-        self._chunk = 128 if self.device.type == "cpu" else 1536
+        self._chunk = 64 if self.device.type == "cpu" else 1536
 
     def slice(self, codes: Tensor) -> Tensor:
         """Trunk bins of short sequences with zero padding at both ends: codes [B, n · bin size] to [B, n, D]."""
@@ -87,7 +87,7 @@ class LocalTrunk:
         """The bins of every run, as they are in the middle of a window.
 
         Args:
-            codes: a sequence's base codes [L], on any device.
+            codes: a sequence's base codes [L].
             origin: the coordinate of its first base. Every run with `reach` bases around it must lie inside.
             runs: what to compute, in the coordinates of `origin`.
 
@@ -105,7 +105,7 @@ class LocalTrunk:
                 continue
             begin = min(start for start, _ in parts) - self.reach
             end = max(start + len(bins) * self.bin_size for start, bins in parts) + self.reach
-            x = one_hot(codes[begin - origin : end - origin].to(self.device), self.dtype).T[None]
+            x = one_hot(codes[begin - origin : end - origin], self.dtype).T[None]
             self._descend(0, x, begin, parts)
         return out
 
@@ -125,7 +125,7 @@ class LocalTrunk:
         stage, spacing = self.stages[level], 1 << level
         x = self._conv(stage.widen, x)
         origin += self._half_widths[level] * spacing
-        x = x + self._conv(stage.pointwise, x)
+        x += self._conv(stage.pointwise, x)
         logits = self._product(x, stage.pool.logits.weight, None)
         for odd in (0, 1):
             aligned = [part for part in parts if (part[0] - origin) // spacing % 2 == odd]
@@ -134,7 +134,7 @@ class LocalTrunk:
             length = (x.shape[-1] - odd) // 2 * 2
             pairs = x[..., odd : odd + length].unflatten(-1, (-1, 2))
             pair_logits = logits[..., odd : odd + length].unflatten(-1, (-1, 2))
-            weight = torch.sigmoid(pair_logits[..., 1] - pair_logits[..., 0])
+            weight = (pair_logits[..., 1] - pair_logits[..., 0]).sigmoid_()
             self._descend(level + 1, torch.lerp(pairs[..., 0], pairs[..., 1], weight), origin + odd * spacing, aligned)
 
     def _conv(self, block: ConvBlock | torch.nn.Conv1d, x: Tensor) -> Tensor:
@@ -144,5 +144,7 @@ class LocalTrunk:
         return self._product(x, block.weight, block.bias)
 
     def _product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        y = F.conv1d(self.products.cast(x), self.products.weight(weight)).to(x.dtype)
+        x, narrow = self.products.cast(x), self.products.weight(weight)
+        # a pointwise convolution is faster as a matrix product
+        y = (narrow[..., 0] @ x if weight.shape[-1] == 1 else F.conv1d(x, narrow)).to(self.dtype)
         return y if bias is None else y.add_(bias[:, None])

@@ -217,7 +217,8 @@ def _check_fasta(path: Path) -> Compression:
     if not beginning.strip():
         raise FastaError(f"{path}: empty; give the reference as a FASTA, plain or bgzipped")
     if not beginning.lstrip().startswith(b">"):
-        raise FastaError(f"{path}: not a FASTA, which begins with '>' and a name; it begins with {beginning[:20]!r}")
+        found = beginning[:20].decode("latin-1")
+        raise FastaError(f"{path}: not a FASTA, which begins with '>' and a name; it begins with {found!r}")
     return compression
 
 

@@ -1,0 +1,131 @@
+"""The engine on a GPU, as far as that goes without one; and on one, where there is."""
+
+import ctypes
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+
+from tests.conftest import randomise
+from varscore.engine.difference_scorer import DifferenceScorer
+from varscore.engine.plain import PlainScorer
+from varscore.engine.precision import Precision
+from varscore.engine.strand import Strand
+from varscore.engine.windows import EditedWindow, Job, Sequence
+from varscore.genome.contigs import Stretch
+from varscore.genome.reference import Reference
+from varscore.genome.variant import Edit
+from varscore.network.enformer import Enformer
+
+BASES = "ACGTTGCAAC" * 900
+EDITS = [Edit(4_000, "A", "C", 4_000), Edit(4_010, "A", "CCC", 4_010), Edit(4_100, "AC", "", 4_100)]
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory):
+    path = tmp_path_factory.mktemp("genome") / "genome.fa"
+    path.write_text(f">z\n{BASES}\n")
+    with Reference(path) as opened:
+        yield opened
+
+
+@pytest.fixture
+def fake_cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """CUDA tensors without values or a GPU.
+
+    A build of torch without CUDA has nothing that enters and leaves a CUDA device, which even fake tensors ask for; the
+    CPU's, which does nothing, serves.
+    """
+    if not torch.backends.cuda.is_built():
+        library = ctypes.CDLL(str(next((Path(torch.__file__).parent / "lib").glob("libc10.*"))))
+        guards = (ctypes.c_void_p * 2).in_dll(library, "_ZN3c104impl26device_guard_impl_registryE")
+        guards[1] = guards[1] or guards[0]
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self: self)
+    with torch.no_grad(), FakeTensorMode(allow_non_fake_inputs=True):
+        yield
+
+
+def jobs(reference: Reference) -> list[Job]:
+    stretch = reference.stretch("z", 0)
+    assert isinstance(stretch, Stretch)
+    return [Job(stretch, edit, start) for edit in EDITS for start in (1_950, edit.anchor - 2_047)]
+
+
+@pytest.mark.parametrize("precision", list(Precision))
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.usefixtures("fake_cuda")
+def test_every_tensor_is_on_the_device(small_config, reference, precision, reverse):
+    """Fake CUDA tensors have no values, but mixing them with the host's is an error."""
+    sequence = Sequence(reference.codes(reference.stretch("z", 0), 0, len(BASES)), 0)
+    edited = [EditedWindow.of(job, small_config.window, reverse=reverse) for job in jobs(reference)]
+    with torch.device("cuda"):
+        network = Enformer(small_config).eval()
+    scorer = DifferenceScorer(network, "human", precision=precision, batch_size=2)
+    # whether digits were lost depends on values
+    scorer._settled = lambda _strand, some, _batch, _x, found, _lost: (some, found)
+    strand = Strand(scorer.trunk, small_config.bins, sequence.reverse() if reverse else sequence, edited)
+    scored = []
+    for some, found in scorer._batches(strand, edited):
+        assert isinstance(found, FakeTensor)
+        assert (found.device.type, found.dtype, found.shape) == ("cuda", torch.float64, (len(some), 7))
+        scored += some
+    assert sorted(scored) == list(range(len(edited)))
+    x = torch.zeros(small_config.bins, small_config.dim, device="cuda")
+    carefully, _ = scorer.transformer(x, torch.zeros(2, *x.shape, device="cuda"), careful=True)
+    assert (carefully.device.type, carefully.shape) == ("cuda", (2, 7))
+
+
+@pytest.mark.usefixtures("fake_cuda")
+def test_a_weight_on_the_wrong_device_is_found(small_config):
+    """So the test above can fail."""
+    with torch.device("cuda"):
+        network = Enformer(small_config)
+    network.layers[1].expand = torch.nn.Linear(24, 48)
+    scorer = DifferenceScorer(network, "human")
+    x = torch.zeros(small_config.bins, small_config.dim, device="cuda")
+    with pytest.raises(RuntimeError, match="device"):
+        scorer.transformer(x, torch.zeros(2, *x.shape, device="cuda"))
+
+
+def test_out_of_memory_halves_the_batch_and_loses_nothing(small_config, reference, caplog):
+    network = Enformer(small_config)
+    randomise(network)
+    edits = [Edit(p, "A", "T", p) for p in range(4_000, 4_050, 5)]
+    some = [Job(reference.stretch("z", 0), edit, 1_950) for edit in edits]
+    expected = DifferenceScorer(network, "human").score(reference, some)
+    scorer = DifferenceScorer(network, "human")
+    inner, sizes = scorer.transformer, []
+
+    def cramped(x, d, spans=None, *, careful=False):
+        sizes.append(len(d))
+        if len(d) > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return inner(x, d, spans, careful=careful)
+
+    scorer.transformer = cramped
+    progress = []
+    found = scorer.score(reference, some, progress.append)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+    assert sizes == [10, 5, 2, 2, 2, 2, 2, *[2] * 5]
+    assert "batches of 5" in caplog.text
+    assert "batches of 2" in caplog.text
+    assert sum(progress) == len(some)
+    scorer.transformer = lambda *_, **__: (_ for _ in ()).throw(torch.OutOfMemoryError("CUDA out of memory"))
+    with pytest.raises(torch.OutOfMemoryError):
+        scorer.score(reference, some)
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize(("precision", "bound"), [("fp32", 1e-4), ("tf32", 0.05), ("bf16", 0.2)])
+def test_a_gpu_scores_as_the_cpu(small_config, reference, precision, bound):
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    network = Enformer(small_config).double()
+    randomise(network, gain=0.7)
+    exact = PlainScorer(network, "human").score(reference, jobs(reference))
+    scorer = DifferenceScorer(network.float().cuda(), "human", precision=Precision(precision))
+    found = scorer.score(reference, jobs(reference))
+    assert np.sqrt(((found - exact) ** 2).mean() / (exact**2).mean()) < bound
