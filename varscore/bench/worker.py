@@ -96,7 +96,9 @@ def load_peer(weights: Path, config: EnformerConfig, device: torch.device) -> An
         target_length=config.bins_out, attn_dim_key=config.key_size,
     )  # fmt: skip
     tensors = load_file(weights) if weights.suffix == ".safetensors" else torch.load(weights, mmap=True)
-    network.load_state_dict(tensors, strict=False)
+    own = network.state_dict()
+    # drawn weights lack the axes of length one
+    network.load_state_dict({name: value.reshape(own[name].shape) for name, value in tensors.items() if name in own})
     return network.eval().requires_grad_(False).to(device)
 
 
