@@ -97,8 +97,9 @@ def load_peer(weights: Path, config: EnformerConfig, device: torch.device) -> An
     )  # fmt: skip
     tensors = load_file(weights) if weights.suffix == ".safetensors" else torch.load(weights, mmap=True)
     own = network.state_dict()
-    # drawn weights lack the axes of length one
-    network.load_state_dict({name: value.reshape(own[name].shape) for name, value in tensors.items() if name in own})
+    # drawn weights lack the axes of length one, and the names under which a tensor is there twice
+    shaped = {name: value.reshape(own[name].shape) for name, value in tensors.items() if name in own}
+    network.load_state_dict(shaped, strict=False)
     return network.eval().requires_grad_(False).to(device)
 
 
