@@ -19,7 +19,18 @@ from varscore.network.checkpoint import load_enformer
 
 def test_every_case_is_measured(small_model, tmp_path):
     out = tmp_path / "bench.json"
-    options = ["--model", str(small_model), "--alleles", "3", "--precision", "fp32", "--device", "cpu", "--repeats", "2"]
+    options = [
+        "--model",
+        str(small_model),
+        "--alleles",
+        "3",
+        "--precision",
+        "fp32",
+        "--device",
+        "cpu",
+        "--repeats",
+        "2",
+    ]
     result = CliRunner().invoke(main, ["bench", *options, "--json", str(out)])
     assert result.exit_code == 0, result.output
     assert "enformer-pytorch is left out" in result.stderr

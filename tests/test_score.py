@@ -217,6 +217,26 @@ def test_options_choose_what_is_computed(region, chosen, scored, small_model, tm
     np.testing.assert_allclose(averaged, np.mean(shifted, axis=0), rtol=1e-3, atol=2e-2)
 
 
+def test_shared_windows_start_on_the_grid_and_score_alike_with_either_engine(region, chosen, small_model, tmp_path):
+    vcf = write_vcf(tmp_path / "in.vcf", chosen[:60])
+    options = {"model": str(small_model), "window": "shared", "window_grid": 512}
+    found = {}
+    for engine in ("difference", "plain"):
+        summary = score_vcf(vcf, region.fasta, tmp_path / engine, engine=engine, **options)
+        found[engine] = pd.read_parquet(tmp_path / engine)
+    pd.testing.assert_frame_equal(found["difference"], found["plain"], rtol=1e-3, atol=2e-2)
+    rows = found["difference"][found["difference"]["status"] == "scored"]
+    assert (rows["window_start"] % 512 == 0).all()
+    assert ((rows["window_index"] - 2047).abs() <= 256).all()
+    assert rows["window_start"].nunique() < summary.scored
+    # what stands beside a variant in the file changes nothing
+    write_vcf(vcf, chosen[:60:7])
+    score_vcf(vcf, region.fasta, tmp_path / "some", **options)
+    some = pd.read_parquet(tmp_path / "some")
+    wanted = found["difference"].merge(some[["pos", "ref", "alt"]])
+    pd.testing.assert_frame_equal(some, wanted, rtol=1e-3, atol=2e-2)
+
+
 def test_the_file_opens_everywhere_and_describes_itself(region, chosen, small_model, tmp_path):
     import duckdb
     import polars

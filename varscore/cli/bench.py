@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -67,7 +68,7 @@ def show_report(report: "Report") -> None:
             seconds = sorted(one.seconds_per_allele)
             ratios = (f"{times:.1f}×" if times else "" for times in (one.times_plain, one.times_peer))
             table.add_row(
-                one.case.name, one.case.precision, str(one.case.alleles), f"{seconds[len(seconds) // 2]:.3g}",
+                one.case.name, one.case.precision, str(one.case.alleles), f"{median(seconds):.3g}",
                 f"{seconds[0]:.3g}–{seconds[-1]:.3g}", *ratios, f"{one.peak_bytes / 2**30:.2f} GiB",
             )  # fmt: skip
         console.print()

@@ -36,8 +36,8 @@ def list_models(quiet: bool) -> None:  # noqa: ARG001
 def download(name: str, quiet: bool) -> None:
     """Fetch the weights and track tables of model NAME, and check their digests.
 
-    Weights go to the Hugging Face cache (HF_HOME, HF_ENDPOINT and HF_HUB_OFFLINE apply); when the connection
-    drops, the download goes on where it stopped. Track tables go to the folder VARSCORE_CACHE, or your system's cache.
+    Weights go to the Hugging Face cache (HF_HOME, HF_ENDPOINT and HF_HUB_OFFLINE apply). If the connection drops, run
+    it again: it goes on where it stopped. Track tables go to the folder VARSCORE_CACHE, or your system's cache.
     """
     from varscore.network.download import fetch_track_table, fetch_weights
     from varscore.network.zoo import get_model

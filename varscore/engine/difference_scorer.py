@@ -54,7 +54,7 @@ class DifferenceScorer:
     ) -> None:
         self.config, self.rc, self.batch_size = network.config, rc, batch_size
         self.products = Products(precision)
-        self.trunk = LocalTrunk(network, self.products)
+        self.trunk = LocalTrunk(network, self.products.of_trunk(network.final.conv.weight.device))
         with torch.inference_mode(), self.products.active():
             self.transformer = DifferenceTransformer(network, organism, self.products)
         self.tracks = network.head_layer(organism).out_features

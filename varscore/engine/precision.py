@@ -30,6 +30,12 @@ class Products:
     precision: Precision = Precision.FP32
     _weights: dict[Tensor, Tensor] = field(default_factory=dict, repr=False, compare=False)
 
+    def of_trunk(self, device: torch.device) -> "Products":
+        """Those of the conv trunk. In bfloat16 its errors would outweigh all others, and it is shared by alleles."""
+        if self.precision is not Precision.BF16:
+            return self
+        return Products(default_precision(device))
+
     def cast(self, x: Tensor) -> Tensor:
         """A factor as it enters the products."""
         if self.precision is Precision.BF16:
@@ -58,7 +64,7 @@ class Products:
     @contextlib.contextmanager
     def active(self) -> Iterator[None]:
         """Set torch's own switches for CUDA, whatever they were, and restore them."""
-        tf32 = self.precision is Precision.TF32
+        tf32 = self.precision is not Precision.FP32
         matmul, cudnn = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
         try:

@@ -54,7 +54,7 @@ class LocalTrunk:
         """Bases on either side of a bin that it depends on."""
         self.halo = -(-self.reach // self.bin_size)
         """Bins at either end of a window that zero padding reaches."""
-        self._chunk = 64 if self.device.type == "cpu" else 1536
+        self._chunk = 64 if self.device.type == "cpu" else 512
 
     def slice(self, codes: Tensor) -> Tensor:
         """Trunk bins of short sequences with zero padding at both ends: codes [B, n · bin size] to [B, n, D]."""
