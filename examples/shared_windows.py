@@ -42,9 +42,14 @@ def main() -> None:
     ).T
     print(f"{len(centred)} SNVs; root mean square change of SAD over its root mean square, by offset in bp")
     print(moved.round(3).to_string())
+    draw(moved)
+
+
+def draw(moved: pd.DataFrame) -> None:
+    """One line for each track, and one where the default grid's windows end."""
     axes = moved.plot(logx=True, marker="o", figsize=(7, 4), xlabel="bp from the middle", ylim=(0, None))
     axes.set_ylabel("change of SAD (RMS, relative)")
-    axes.axvline(1_024, color="grey", linestyle=":")
+    axes.axvline(2_048, color="grey", linestyle=":")
     axes.set_title("SAD of SNVs that stand off the window's middle (enformer-tiny)", fontsize=10)
     axes.legend(fontsize=8, ncols=2)
     plt.tight_layout()

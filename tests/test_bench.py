@@ -45,8 +45,9 @@ def test_every_case_is_measured(small_model, tmp_path):
     errors = {(one["case"]["engine"], one["case"]["precision"]): one["error"] for one in report["errors"]}
     assert len(errors) == 6
     assert all(math.isfinite(error) for error in errors.values())
-    for engine in ("plain", "difference"):
-        assert errors[engine, "fp32"] < errors[engine, "tf32"] < errors[engine, "bf16"]
+    assert errors["plain", "fp32"] < errors["plain", "tf32"] < errors["plain", "bf16"]
+    for precision in ("tf32", "bf16"):
+        assert errors["difference", "fp32"] < errors["difference", precision] < errors["plain", precision]
     assert errors["difference", "fp32"] < 1e-4
     for shown in ("vs plain", "GiB", "error of SAD", "dense", "difference"):
         assert shown in result.stdout

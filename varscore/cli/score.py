@@ -53,7 +53,7 @@ class Shifts(click.ParamType):
     help="Centre a window on every variant, or let variants near each other share one, which is faster.",
 )  # fmt: skip
 @click.option(
-    "--window-grid", type=click.IntRange(min=1), default=2048, metavar="BP",
+    "--window-grid", type=click.IntRange(min=1), default=4096, metavar="BP",
     help="Shared windows start at multiples of this; no variant is further than half of it from the middle.",
 )  # fmt: skip
 @click.option("--rc/--no-rc", default=True, help="Average the predictions of both strands.")
