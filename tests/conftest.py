@@ -1,5 +1,7 @@
 import hashlib
+import logging
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,15 @@ from varscore.network.checkpoint import published_names
 from varscore.network.enformer import Enformer, EnformerConfig
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(autouse=True)
+def _log_as_the_library_has_it() -> Iterator[None]:
+    """The command line sends the log to standard error, which is for its own process."""
+    yield
+    log = logging.getLogger("varscore")
+    log.handlers, log.propagate = [], True
+    log.setLevel(logging.NOTSET)
 
 
 @pytest.fixture(scope="session")

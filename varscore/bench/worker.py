@@ -91,7 +91,7 @@ def load_peer(weights: Path, config: EnformerConfig, device: torch.device) -> An
     from enformer_pytorch import Enformer as Peer
     from safetensors.torch import load_file
 
-    network = Peer.from_hparams(
+    network: Any = Peer.from_hparams(
         dim=config.dim, depth=config.layers, heads=config.heads, output_heads=config.tracks,
         target_length=config.bins_out, attn_dim_key=config.key_size,
     )  # fmt: skip
