@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 import numpy as np
 import torch
 
-from varscore.engine.device import resolve_device
+from varscore.engine.device import resolve_device, without_denormals
 from varscore.engine.difference_scorer import BATCH_SIZE, DifferenceScorer
 from varscore.engine.plain import PlainScorer
 from varscore.engine.precision import Precision, default_precision
@@ -176,7 +176,7 @@ def score_vcf(
     chosen = [all_tracks[i] for i in select_tracks(all_tracks, None if tracks is None else [str(t) for t in tracks])]
     within = _regions(regions, regions_file)
 
-    with Reference(fasta) as reference:
+    with without_denormals(), Reference(fasta) as reference:
         total = None
         if vcf != "-":
             # takes seconds per million records, and finds a broken file before the work, not after

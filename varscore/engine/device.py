@@ -1,4 +1,7 @@
-"""Which device computes."""
+"""Which device computes, and how it is fed."""
+
+import contextlib
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -35,3 +38,16 @@ def upload(array: np.ndarray, device: torch.device) -> Tensor:
     """An array on the device; on a GPU the copy runs while the host goes on."""
     tensor = torch.from_numpy(array)
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
+
+
+@contextlib.contextmanager
+def without_denormals() -> Iterator[None]:
+    """Take numbers below 1e-38 for zero on a CPU: attention has many, and their products take 100 times longer.
+
+    To be entered before torch starts its threads, which take the setting over from the one that starts them.
+    """
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
