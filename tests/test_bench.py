@@ -11,7 +11,7 @@ from varscore.bench.cases import SPEED_CASES
 from varscore.bench.run import run_bench, seeded_weights
 from varscore.bench.worker import InPrecision
 from varscore.cli import main
-from varscore.cli.bench import CASES
+from varscore.cli.bench import bench
 from varscore.engine.precision import Precision
 from varscore.errors import VarscoreError
 from varscore.network.checkpoint import load_enformer
@@ -79,4 +79,19 @@ def test_any_networks_products_can_be_rounded():
 
 
 def test_the_command_line_knows_all_cases():
-    assert CASES == SPEED_CASES
+    [case] = [option for option in bench.params if option.name == "cases"]
+    assert tuple(case.type.choices) == SPEED_CASES
+
+
+def test_a_file_that_cannot_be_written_is_said_before_the_work(small_model, tmp_path):
+    result = CliRunner().invoke(
+        main, ["bench", "--model", str(small_model), "--json", str(tmp_path / "none/bench.json")]
+    )
+    assert result.exit_code == 1
+    assert "there is no folder" in result.stderr
+    assert "run 1 of 1" not in result.stderr
+
+
+def test_weights_that_are_not_there_are_said_before_the_work(small_model, tmp_path):
+    with pytest.raises(VarscoreError, match="no such weights file"):
+        run_bench(model=str(small_model), weights=tmp_path / "none.bin")

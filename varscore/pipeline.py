@@ -164,11 +164,9 @@ def score_vcf(
     )
     if batch_size is not None and batch_size < 1:
         raise ValueError(f"batch_size is {batch_size}, expected at least 1")
-    if engine == "plain":
-        precision = precision or "fp32"
-    chosen_precision = Precision(precision) if precision else default_precision(chosen_device)
-    if engine == "plain" and chosen_precision is not Precision.FP32:
+    if engine == "plain" and precision not in (None, "fp32"):
         raise ValueError(f"precision {precision} needs the difference engine: the plain one would score noise")
+    chosen_precision = Precision(precision or ("fp32" if engine == "plain" else default_precision(chosen_device)))
     if not shifts or not all(0 <= policy.index + shift < spec.window for shift in shifts):
         raise ValueError(f"shifts are {list(shifts)}: expected at least one, and the variant still in the window")
     table = fetch_track_table(spec, organism, table=track_table)
@@ -247,8 +245,10 @@ def score_vcf(
                 }
                 run["alleles"] = {status.value: count for status, count in statuses.items()}
         except torch.OutOfMemoryError as error:
-            message = f"{chosen_device} is out of memory, even for one allele at a time: use another device"
-            raise DeviceError(message) from error
+            advice = "use another device"
+            if engine == "plain" and (batch_size or 1) > 2:
+                advice = f"try a smaller --batch-size than {batch_size}"
+            raise DeviceError(f"{chosen_device} is out of memory: {advice}") from error
         except BaseException as error:
             if writer.kept_partial:
                 error.add_note(f"The alleles scored until then are kept in {partial_path(output)}.")

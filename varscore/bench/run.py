@@ -107,7 +107,7 @@ def run_bench(
         names.remove(PEER)
     with tempfile.TemporaryDirectory(prefix="varscore-bench-") as temporary:
         folder = Path(temporary)
-        file, kind = Path(weights) if weights else weights_path(spec), str(weights) if weights else "its own"
+        file, kind = weights_path(spec, weights), str(weights or "its own")
         if file is None:
             log.info("%s's weights are not here: drawing some", spec.name)
             file, kind = folder / "seeded.safetensors", f"drawn (seed {SEED})"

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from varscore.cli.common import device_option, model_option, reports_errors, weights_option
+from varscore.bench.cases import SPEED_CASES
+from varscore.cli.common import device_option, model_option, precisions, reports_errors, weights_option
 
 if TYPE_CHECKING:
     from varscore.bench.run import Report
-
-CASES = ("enformer-pytorch", "plain", "alone", "dense", "shared")
 
 
 @click.command(context_settings={"show_default": True})
@@ -20,12 +19,12 @@ CASES = ("enformer-pytorch", "plain", "alone", "dense", "shared")
 @weights_option
 @device_option
 @click.option(
-    "--case", "cases", multiple=True, type=click.Choice(CASES), default=CASES,
+    "--case", "cases", multiple=True, type=click.Choice(SPEED_CASES), default=SPEED_CASES,
     help="What to time: four forwards of the PyPI package (where installed) or of varscore's plain engine; one allele "
     "alone; alleles within 1 kb, in centred windows or sharing one. Repeatable.",
 )  # fmt: skip
 @click.option(
-    "--precision", "precisions", multiple=True, type=click.Choice(["fp32", "tf32", "bf16"]), default=("fp32", "bf16"),
+    "--precision", "precisions", multiple=True, type=precisions, default=("fp32", "bf16"),
     help="Of the difference engine. Repeatable.",
 )  # fmt: skip
 @click.option("--alleles", type=click.IntRange(min=1), default=16, metavar="N", help="Of the cases dense and shared.")
@@ -44,12 +43,15 @@ def bench(json_file: str | None, quiet: bool, **options: Any) -> None:
       varscore bench --model enformer-tiny
     """
     from varscore.bench.run import run_bench
+    from varscore.store.scores import check_output
 
-    report = run_bench(**options)
     if json_file:
-        Path(json_file).write_text(report.as_json() + "\n")
+        check_output(Path(json_file), overwrite=True)
+    report = run_bench(**options)
     if not quiet:
         show_report(report)
+    if json_file:
+        Path(json_file).write_text(report.as_json() + "\n")
 
 
 def show_report(report: "Report") -> None:

@@ -22,6 +22,7 @@ weights_option = click.option(
 device_option = click.option(
     "--device", default="auto", metavar="DEVICE", show_default=True, help="auto, cpu, cuda or cuda:INDEX."
 )
+precisions = click.Choice(["fp32", "tf32", "bf16"])
 organism_option = click.option(
     "--organism", type=click.Choice(["human", "mouse"]), default="human", show_default=True,
     help="Whose tracks. The genome is whatever the FASTA holds.",

@@ -10,6 +10,7 @@ from varscore.cli.common import (
     device_option,
     model_option,
     organism_option,
+    precisions,
     reports_errors,
     track_table_option,
     weights_option,
@@ -81,7 +82,7 @@ class Shifts(click.ParamType):
 )  # fmt: skip
 @device_option
 @click.option(
-    "--precision", type=click.Choice(["fp32", "tf32", "bf16"]), show_default="tf32 on a GPU, fp32 on a CPU",
+    "--precision", type=precisions, show_default="tf32 on a GPU, fp32 on a CPU",
     help="Of matrix products. tf32 and bf16 are for GPUs and CPUs that are faster in them.",
 )  # fmt: skip
 @click.option(

@@ -32,9 +32,17 @@ def by_key(by_distance: Tensor) -> Tensor:
     return by_distance.as_strided((*by_distance.shape[:-2], rows, keys), strides, offset)
 
 
+def reweighted(weighted: Tensor, s: Tensor, out: Tensor, moved: Tensor) -> tuple[Tensor, Tensor]:
+    """The change of attention's output, from (A·e)·v′, s, A·v and A·dv; and where it loses its digits.
+
+    That is in rows where nearly all weight moves to other keys.
+    """
+    return (weighted - s * (out + moved)) / (1 + s) + moved, ~((s > -0.99) & (s < 1e6))
+
+
 @dataclass(frozen=True)
 class Blocks:
-    """How much is worked on at a time: query rows of one head, alternatives in attention, alternatives elsewhere."""
+    """How much is worked on at a time: bins (in attention, the queries of one head), and alternatives."""
 
     rows: int
     alternatives: int
@@ -103,8 +111,7 @@ class Head:
             careful: compute rows where the fast formula loses its digits by subtraction.
 
         Returns:
-            The change [b, R, V], and in which rows the fast formula loses its digits [b, R, 1]: where nearly all weight
-            moves to other keys.
+            The change [b, R, V], and in which rows the fast formula loses its digits [b, R, 1].
         """
         products = self.products
         # dq·(k + dk)ᵀ + (q + u)·dkᵀ as one product
@@ -115,8 +122,7 @@ class Head:
         e = torch.expm1(d_logits) if careful else d_logits.expm1_()
         weighted = e.mul_(weights)
         s = weighted.sum(dim=-1, keepdim=True)
-        change = (products(weighted, moving.v) - s * (out + moved)) / (1 + s) + moved
-        bad = ~((s > -0.99) & (s < 1e6))
+        change, bad = reweighted(products(weighted, moving.v), s, out, moved)
         if careful:
             subtracted = products(torch.softmax(self.logits(rows) + d_logits, dim=-1), moving.v) - out
             change = torch.where(bad, subtracted, change)
@@ -132,7 +138,7 @@ class Head:
         weighted = torch.expm1(d_logits) * weights
         s = weighted.sum(dim=-1, keepdim=True)
         moved = weights @ dv
-        return (weighted @ (self.v[bins] + dv) - s * (out + moved)) / (1 + s) + moved, ~((s > -0.99) & (s < 1e6))
+        return reweighted(weighted @ (self.v[bins] + dv), s, out, moved)
 
 
 @dataclass(frozen=True)
