@@ -245,7 +245,7 @@ def test_the_file_opens_everywhere_and_describes_itself(region, chosen, small_mo
     vcf = write_vcf(tmp_path / "in.vcf", chosen[:20])
     summary = score_vcf(vcf, region.fasta, output, model=str(small_model), command="varscore score …")
     assert summary.alleles == len(pd.read_parquet(output))
-    assert summary.output == output
+    assert summary.output == str(output)
     assert [p.name for p in tmp_path.glob("*.parquet*")] == ["scores.parquet"]
 
     strings, numbers = ["chrom", "id", "ref", "alt", "status"], ["pos", "window_start", "window_index"]
@@ -278,10 +278,10 @@ def test_the_file_opens_everywhere_and_describes_itself(region, chosen, small_mo
 
 def test_every_row_group_is_kept(region, small_model, tmp_path, monkeypatch):
     monkeypatch.setattr("varscore.store.scores.GROUP_BYTES", 4 * 7 * 10)
-    monkeypatch.setattr("varscore.pipeline.PART", 8)
     records = isolated_snvs(region, 1000, 35)
     output = tmp_path / "out.parquet"
-    score_vcf(write_vcf(tmp_path / "in.vcf", records), region.fasta, output, model=str(small_model))
+    vcf = write_vcf(tmp_path / "in.vcf", records)
+    score_vcf(vcf, region.fasta, output, model=str(small_model), part_size=8)
     assert pq.ParquetFile(output).num_row_groups > 1
     assert list(pd.read_parquet(output)["pos"]) == [int(record[1]) for record in records]
 
@@ -294,20 +294,19 @@ def test_a_vcf_without_variants_gives_an_empty_file(region, small_model, tmp_pat
     assert list(pd.read_parquet(output).columns) == [*FIXED, *(f"H{i:03d}" for i in range(7))]
 
 
-def test_what_was_scored_before_an_error_is_kept(region, small_model, tmp_path, monkeypatch):
-    monkeypatch.setattr("varscore.pipeline.PART", 16)
+def test_what_was_scored_before_an_error_is_kept(region, small_model, tmp_path):
     records = isolated_snvs(region, 1000, 40)
     wrong = [*records[-1][:3], "T" if records[-1][3] != "T" else "C", "A", ".", "."]
     output = tmp_path / "out.parquet"
     vcf = write_vcf(tmp_path / "in.vcf", [*records[:-1], wrong])
     with pytest.raises(VcfError, match="REF is") as caught:
-        score_vcf(vcf, region.fasta, output, model=str(small_model), on_ref_mismatch="error")
-    assert "out.partial.parquet" in caught.value.__notes__[0]
+        score_vcf(vcf, region.fasta, output, model=str(small_model), on_ref_mismatch="error", part_size=16)
+    assert caught.value.__notes__ == [
+        f"The parts finished so far (2) are kept in {output}.parts: the same command goes on."
+    ]
     assert not output.exists()
-    kept = pd.read_parquet(tmp_path / "out.partial.parquet")
-    assert list(kept["pos"]) == [int(record[1]) for record in records[: len(kept)]]
-    assert len(kept) >= 16
-    assert sorted(p.name for p in tmp_path.glob("*parquet*") if not p.name.startswith("in")) == ["out.partial.parquet"]
+    kept = pd.read_parquet(tmp_path / "out.parquet.parts")
+    assert list(kept["pos"]) == [int(record[1]) for record in records[:32]]
 
 
 def test_a_reference_without_the_contigs(region, small_model, tmp_path):
@@ -320,11 +319,19 @@ def test_a_reference_without_the_contigs(region, small_model, tmp_path):
 
 @pytest.mark.parametrize(
     "options",
-    [{"batch_size": 0}, {"shifts": []}, {"shifts": [5000]}, {"window_index": 4096}],
+    [
+        {"batch_size": 0},
+        {"shifts": []},
+        {"shifts": [5000]},
+        {"window_index": 4096},
+        {"part_size": 0},
+        {"shard": (3, 2)},
+        {"shard": (1, 2)},
+    ],
 )
 def test_options_out_of_range(options, region, small_model, tmp_path):
     vcf = write_vcf(tmp_path / "in.vcf", region.records[:1])
-    with pytest.raises(ValueError, match=r"batch_size|shifts|index"):
+    with pytest.raises(ValueError, match=r"batch_size|shifts|index|part_size|shard"):
         score_vcf(vcf, region.fasta, tmp_path / "out.parquet", model=str(small_model), **options)
 
 

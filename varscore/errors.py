@@ -42,3 +42,11 @@ class DeviceError(VarscoreError):
 
 class OutputError(VarscoreError):
     """The output cannot be written, or is there already."""
+
+
+class ScoreError(VarscoreError):
+    """The network gave something that is no score, or parts of a run could not be computed."""
+
+
+class ClusterError(VarscoreError):
+    """Dask is not installed, or there is no such cluster."""

@@ -1,75 +1,62 @@
-"""From a VCF to a file of scores: the straight line, readable top to bottom."""
+"""From a VCF to a table of scores: the straight line, readable top to bottom."""
 
+from __future__ import annotations
+
+import hashlib
 import logging
-import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
-import numpy as np
-import torch
-
-from varscore.engine.device import resolve_device, without_denormals
-from varscore.engine.difference_scorer import BATCH_SIZE, DifferenceScorer
-from varscore.engine.plain import PlainScorer
+from varscore import __version__
+from varscore.engine.difference_scorer import default_part_size
 from varscore.engine.precision import Precision, default_precision
-from varscore.engine.windows import Job
-from varscore.errors import DeviceError, FastaError, WeightsError
-from varscore.genome.planning import OnRefMismatch, Placed, place
+from varscore.errors import FastaError, WeightsError
+from varscore.genome.planning import OnRefMismatch
 from varscore.genome.reference import Reference
 from varscore.genome.regions import Region, parse_region, read_regions_file
-from varscore.genome.variant import Status
-from varscore.genome.vcf import read_variants
+from varscore.genome.variant import Status, Variant
+from varscore.genome.vcf import read_variants, rereadable
 from varscore.genome.window import WindowPolicy
-from varscore.network.checkpoint import load_enformer
 from varscore.network.download import fetch_track_table, fetch_weights, sha256_of
 from varscore.network.enformer import EnformerConfig
-from varscore.network.tracks import load_tracks, select_tracks
+from varscore.network.tracks import Track, load_tracks, select_tracks
 from varscore.network.zoo import ModelSpec, get_model
+from varscore.parts import Recipe, RunHere, Runner, Work
+from varscore.run import Outcome, Progress, carry_out, refuse_another_plan, refuse_differences
+from varscore.store.output import Output, merge, read_plan, remove_parts
+from varscore.store.plan import Plan, survey
 from varscore.store.provenance import describe_run
-from varscore.store.scores import ScoreWriter, check_output, partial_path
+from varscore.store.scores import score_schema
 
 log = logging.getLogger("varscore")
-
-Progress = Callable[[int, int | None], None]
-"""Called with the alleles done so far, and how many there are (None: not known, as from standard input)."""
-
-PART = 512
-"""Alleles that are planned, scored and written together, at most."""
 
 SHARED_GRID = 4096
 """Base pairs from one shared window to the next: up to 2 kb off the middle, scores stay within 1 % where the phase of
 the bins does (examples/shared_windows.py)."""
 
 
-class Scorer(Protocol):
-    """An engine: SAD [n, T] of n jobs, telling `done` how many alleles were just finished.
-
-    together: how many jobs it can make use of at a time.
-    """
-
-    together: int
-
-    def score(self, reference: Reference, jobs: Sequence[Job], done: Callable[[float], None]) -> np.ndarray:
-        """SAD [n, T] float64, in the order of the jobs."""
-        ...
-
-
 @dataclass(frozen=True)
 class Summary:
-    """What a run did. `seconds` is the time from the first allele to the last, without loading the model."""
+    """What is there after a run, and how it came there.
 
-    output: Path
+    statuses: of all alleles of this run or shard. there_already: how many of them an earlier run had finished. seconds:
+    from the first allele to the last, without loading the model.
+    """
+
+    output: str
     model: str
     organism: str
     tracks: int
     device: str
     statuses: dict[Status, int]
+    there_already: int
+    newly_scored: int
     seconds: float
+    missing_parts: int = 0
 
     @property
     def alleles(self) -> int:
@@ -83,8 +70,8 @@ class Summary:
 
     @property
     def seconds_per_allele(self) -> float | None:
-        """Of the scored ones; None where there were none."""
-        return self.seconds / self.scored if self.scored else None
+        """Of those scored now; None where there were none."""
+        return self.seconds / self.newly_scored if self.newly_scored else None
 
 
 def score_vcf(
@@ -110,16 +97,24 @@ def score_vcf(
     regions_file: Path | str | None = None,
     pass_only: bool = False,
     on_ref_mismatch: OnRefMismatch = "skip",
+    part_size: int | None = None,
+    shard: tuple[int, int] | None = None,
     overwrite: bool = False,
     command: str | None = None,
     progress: Progress | None = None,
+    runner: Runner | None = None,
 ) -> Summary:
-    """Score every ALT allele of a VCF on every chosen track, and write one row each to a Parquet file.
+    """Score every ALT allele of a VCF on every chosen track, and write one row each to Parquet.
+
+    The work is cut into parts, and a part that is finished stays. The same call again, after whatever ended the first,
+    computes those that are not there.
 
     Args:
         vcf: VCF, bgzipped VCF or BCF; `-` is standard input.
         fasta: the reference, plain or bgzipped; its index is made where missing.
-        output: the Parquet file to write. It appears when it is whole.
+        output: the Parquet file to write, which appears when it is whole (its parts are kept in OUTPUT.parts until
+            then); or, without an ending such as .parquet, a folder of Parquet files that read as one table. A path, or
+            an address such as s3://BUCKET/scores.parquet.
         model: a model's name, or the folder of one's own.
         weights: a file to use instead of the model's own.
         track_table: a file to use instead of the model's own for this organism.
@@ -141,21 +136,34 @@ def score_vcf(
         pass_only: only records whose FILTER is PASS or missing.
         on_ref_mismatch: `skip` gives such alleles a status and no scores, `error` stops, `swap` exchanges REF and ALT
             where ALT is the reference's; the sign stays ALT − REF of the file.
-        overwrite: replace an existing output.
-        command: the command line, for the file's metadata.
+        part_size: alleles in a part; by default what suits device and network, or what the run to go on with has.
+        shard: (i, n): compute every n-th part only, from the i-th on, i from 1 to n. The output is a folder then, for n
+            runs to fill.
+        overwrite: start again, whatever of varscore's is there.
+        command: the command line, for the metadata.
         progress: called after every few alleles.
+        runner: computes the parts; by default this process.
 
     Returns:
         What was done.
 
     Raises:
-        VarscoreError: anything the caller can mend; the message says how. Alleles scored before the error are kept in
-            `NAME.partial.parquet` beside the output, and a note on the error says so.
+        VarscoreError: anything the caller can mend; the message says how. Parts finished before the error are kept, and
+            a note on the error says so.
         ValueError: an option outside its range.
     """
-    vcf, fasta, output = str(vcf), Path(fasta), Path(output)
-    check_output(output, overwrite=overwrite)
-    chosen_device = resolve_device(device)
+    vcf, fasta, target = str(vcf), Path(fasta), Output.of(output)
+    runner = runner or RunHere()
+    there_run = target.check(overwrite=overwrite)
+    there_plan = None if overwrite else read_plan(target.folder)
+    if shard is not None and not 1 <= shard[0] <= shard[1]:
+        raise ValueError(f"shard {shard[0]}/{shard[1]}: expected 1/{shard[1]} to {shard[1]}/{shard[1]}")
+    if shard is not None and target.is_file:
+        raise ValueError(f"a shard goes to a folder, not to the file {target}: name one, such as scores/")
+    if shard is not None and overwrite:
+        raise ValueError("a shard cannot start again what others fill: remove the folder first")
+    if part_size is not None and part_size < 1:
+        raise ValueError(f"part_size is {part_size}, expected at least 1")
     spec = get_model(model)
     policy = WindowPolicy(
         spec.window,
@@ -166,132 +174,101 @@ def score_vcf(
         raise ValueError(f"batch_size is {batch_size}, expected at least 1")
     if engine == "plain" and precision not in (None, "fp32"):
         raise ValueError(f"precision {precision} needs the difference engine: the plain one would score noise")
-    chosen_precision = Precision(precision or ("fp32" if engine == "plain" else default_precision(chosen_device)))
     if not shifts or not all(0 <= policy.index + shift < spec.window for shift in shifts):
         raise ValueError(f"shifts are {list(shifts)}: expected at least one, and the variant still in the window")
+    chosen_device = runner.resolve(device)
+    chosen_precision = Precision(precision or ("fp32" if engine == "plain" else default_precision(chosen_device)))
     table = fetch_track_table(spec, organism, table=track_table)
     all_tracks = load_tracks(table, spec.track_table(organism).tracks)
     chosen = [all_tracks[i] for i in select_tracks(all_tracks, None if tracks is None else [str(t) for t in tracks])]
     within = _regions(regions, regions_file)
+    config = EnformerConfig(**spec.architecture)
+    usual_size = there_plan.part_size if there_plan else default_part_size(config, chosen_device, engine)
 
-    with without_denormals(), Reference(fasta) as reference:
-        total = None
-        if vcf != "-":
-            # takes seconds per million records, and finds a broken file before the work, not after
-            contigs = Counter(v.chrom for v in read_variants(vcf, regions=within, pass_only=pass_only))
-            total = contigs.total()
-            _check_contigs(contigs, reference, vcf)
-            if not total:
-                log.warning("%s has no variants%s", vcf, "" if within is None else " in the regions asked for")
+    with ExitStack() as resources:
+        source = resources.enter_context(rereadable(vcf))
+        called = "standard input" if vcf == "-" else vcf
+
+        def variants() -> Iterator[Variant]:
+            return read_variants(source, regions=within, pass_only=pass_only, name=called)
+
+        # one pass before the work: it takes seconds per million alleles, finds a broken file, and fixes the plan
+        found = survey(variants(), part_size or usual_size)
+        with Reference(fasta) as reference:
+            _check_contigs(found.contigs, reference, vcf)
+            contigs = {
+                name: {"length": reference.contigs[name], "md5": md5}
+                for name, md5 in reference.digests(found.contigs).items()
+            }
+        if not found.alleles:
+            log.warning("%s has no variants%s", vcf, "" if within is None else " in the regions asked for")
         weights_file, weights_digest = _find_weights(spec, weights)
-        run = describe_run(
-            command,
-            vcf=vcf,
-            fasta=str(fasta),
-            model=spec.name,
-            weights={"file": weights_file.name, "sha256": weights_digest},
-            track_table_sha256=sha256_of(table),
-            organism=organism,
-            statistics=["SAD"],
-            window={
+        settings = {
+            "varscore": __version__,
+            "variants": {"alleles": found.alleles, "digest": found.digest},
+            "contigs": contigs,
+            "model": spec.name,
+            "weights": {"file": weights_file.name, "sha256": weights_digest},
+            "track_table_sha256": sha256_of(table),
+            "organism": organism,
+            "tracks": {"count": len(chosen), "digest": _digest_of_tracks(chosen)},
+            "statistics": ["SAD"],
+            "window": {
                 "length": policy.length,
                 "policy": window,
                 "index": policy.index,
                 "grid": policy.grid,
                 "shifts": list(shifts),
             },
-            bins={"size": spec.bin_size, "predicted": spec.bins_out},
-            reverse_complement=rc,
-            precision=chosen_precision.value,
-            engine=engine,
+            "bins": {"size": spec.bin_size, "predicted": spec.bins_out},
+            "reverse_complement": rc,
+            "precision": chosen_precision.value,
+            "engine": engine,
+            "on_ref_mismatch": on_ref_mismatch,
+        }
+        plan = Plan(settings, part_size or usual_size, tuple(found.parts))
+        run = describe_run(
+            command,
+            vcf=vcf,
+            fasta=str(fasta),
             device=str(chosen_device),
             filters={"regions": list(regions or []), "regions_file": str(regions_file or ""), "pass_only": pass_only},
-            on_ref_mismatch=on_ref_mismatch,
+            **settings,
+            plan=plan.digest,
         )
-        network = load_enformer(weights_file, chosen_device, config=EnformerConfig(**spec.architecture))
-        network.keep_tracks(organism, [track.index for track in chosen])
-        scorer: Scorer
-        if engine == "plain":
-            scorer = PlainScorer(network, organism, rc=rc, batch_size=batch_size or 1)
-        else:
-            scorer = DifferenceScorer(
-                network, organism, rc=rc, precision=chosen_precision, batch_size=batch_size or BATCH_SIZE
-            )
-        rows = _Rows(reference, policy, shifts, scorer, len(chosen))
-        variants = read_variants(vcf, regions=within, pass_only=pass_only)
-        placed = (place(v, reference, policy, max_shift=max(shifts), on_ref_mismatch=on_ref_mismatch) for v in variants)
-        writer = ScoreWriter(output, [(track.identifier, track.description) for track in chosen], run)
-        statuses, seen = Counter[Status](), set[str]()
-        began = time.monotonic()
-        try:
-            with closing(variants), writer:
-                for part in _parts(placed, min(PART, scorer.together)):
-                    finished = float(statuses.total())
 
-                    def done(alleles: float) -> None:
-                        nonlocal finished
-                        finished += alleles
-                        if progress:
-                            progress(int(finished + 1e-6), total)
+        def summary(outcome: Outcome, missing: int = 0) -> Summary:
+            return Summary(
+                str(target), spec.name, organism, len(chosen), str(chosen_device), dict(outcome.statuses),
+                outcome.there_already, outcome.newly_scored, outcome.seconds, missing,
+            )  # fmt: skip
 
-                    writer.write(*rows.score(part, done))
-                    statuses.update(one.status for one in part)
-                    seen.update(one.variant.chrom for one in part)
-                    if progress:
-                        progress(statuses.total(), total)
-                _check_contigs(seen, reference, vcf)
-                run["contigs"] = {
-                    name: {"length": reference.contigs[name], "md5": md5} for name, md5 in reference.digests().items()
-                }
-                run["alleles"] = {status.value: count for status, count in statuses.items()}
-        except torch.OutOfMemoryError as error:
-            advice = "use another device"
-            if engine == "plain" and (batch_size or 1) > 2:
-                advice = f"try a smaller --batch-size than {batch_size}"
-            raise DeviceError(f"{chosen_device} is out of memory: {advice}") from error
-        except BaseException as error:
-            if writer.kept_partial:
-                error.add_note(f"The alleles scored until then are kept in {partial_path(output)}.")
-            raise
-        seconds = time.monotonic() - began
-    return Summary(output, spec.name, organism, len(chosen), str(chosen_device), dict(statuses), seconds)
+        if there_run is not None:
+            refuse_differences(target, {name: there_run.get(name) for name in settings}, settings)
+            log.info("%s is complete already", target)
+            there = Counter({Status(status): count for status, count in there_run["alleles"].items()})
+            return summary(Outcome(there, there.total()))
+        refuse_another_plan(target.folder, plan, there_plan)
+        recipe = Recipe(
+            fasta.absolute(), spec.architecture, weights_file.absolute(), device, organism, tuple(chosen), policy, rc,
+            tuple(shifts), engine, chosen_precision, batch_size, on_ref_mismatch,
+        )  # fmt: skip
+        schema = score_schema([(track.identifier, track.description) for track in chosen])
+        mine = plan.shard(*shard or (1, 1))
+        outcome = carry_out(
+            plan, mine, target.folder, schema, Work(recipe, target.folder, run), variants(),
+            runner, progress, overwrite=overwrite,
+        )  # fmt: skip
+    if target.is_file:
+        merge(target.folder, plan, target.place)
+        remove_parts(target.folder)
+        return summary(outcome)
+    there = target.folder.names()
+    return summary(outcome, missing=sum(plan.name(index) not in there for index in range(len(plan.parts))))
 
 
-class _Rows:
-    """Turns placed alleles into the file's rows and scores."""
-
-    def __init__(
-        self, reference: Reference, policy: WindowPolicy, shifts: Sequence[int], scorer: Scorer, tracks: int
-    ) -> None:
-        self.reference, self.policy, self.shifts, self.scorer, self.tracks = reference, policy, shifts, scorer, tracks
-
-    def score(
-        self, part: Sequence[Placed], done: Callable[[float], None]
-    ) -> tuple[list[tuple[object, ...]], np.ndarray, np.ndarray]:
-        """The rows of alleles, their scores [scored, T] in the file's sign, and which rows were scored [rows]."""
-        rows, signs, jobs = [], [], []
-        for one in part:
-            variant, start, index = one.variant, None, None
-            if one.stretch is not None and one.edit is not None:
-                starts = [self.policy.start(one.edit, shift) for shift in self.shifts]
-                jobs.append([Job(one.stretch, one.edit, shifted) for shifted in starts])
-                signs.append(-1 if one.swapped else 1)
-                start = self.policy.start(one.edit)
-                index = one.edit.anchor - start
-            spelled = (variant.chrom, variant.pos, variant.id, variant.ref, variant.alt)
-            rows.append((*spelled, one.status.value, start, index))
-        scored = np.array([one.edit is not None for one in part])
-        if not jobs:
-            return rows, np.zeros((0, self.tracks)), scored
-        every = [job for shifted in jobs for job in shifted]
-        scores = self.scorer.score(self.reference, every, lambda alleles: done(alleles / len(self.shifts)))
-        averaged = scores.reshape(len(jobs), len(self.shifts), self.tracks).mean(axis=1)
-        return rows, averaged * np.array(signs)[:, None], scored
-
-
-def _parts(placed: Iterator[Placed], size: int) -> Iterator[list[Placed]]:
-    while part := list(islice(placed, size)):
-        yield part
+def _digest_of_tracks(tracks: Iterable[Track]) -> str:
+    return hashlib.sha256("\n".join(track.identifier for track in tracks).encode()).hexdigest()
 
 
 def _regions(texts: Sequence[str] | None, file: Path | str | None) -> list[Region] | None:

@@ -73,6 +73,7 @@ def test_options_reach_the_library(inputs, small_model, monkeypatch):
         "--overwrite",
     ]
     more += ["--window", "shared", "--window-grid", "512", "--engine", "plain", "--precision", "bf16"]
+    more += ["--part-size", "9", "--shard", "2/3"]
     result = score(inputs, small_model, *more)
     assert result.exit_code == 130
     assert "varscore: error: interrupted" in result.stderr
@@ -83,6 +84,7 @@ def test_options_reach_the_library(inputs, small_model, monkeypatch):
         "tracks": ("0", "CAGE:.*liver"), "rc": False, "shifts": [-1, 0, 1], "window_index": 98304, "device": "cpu",
         "batch_size": 4, "regions": ("z:1-10",), "regions_file": None, "pass_only": True, "on_ref_mismatch": "swap",
         "overwrite": True, "window": "shared", "window_grid": 512, "engine": "plain", "precision": "bf16",
+        "part_size": 9, "shard": (2, 3), "runner": None,
     }  # fmt: skip
 
 
@@ -165,7 +167,7 @@ BAD_INPUTS = {
     "wrong digest": (wrong_digest, "sha256"),
     "no weights and no network": (no_weights_no_network, "--weights FILE"),
     "output folder missing": (lambda folder, _: ["-o", folder / "no/out.parquet"], "no folder"),
-    "output is a folder": (lambda folder, _: ["-o", folder], "is a folder"),
+    "output is another folder": (lambda folder, _: ["-o", folder], "with other files in it"),
     "output not writable": (lambda *_: ["-o", "/proc/out.parquet"], "cannot be written"),
     "unknown track": (lambda *_: ["-t", "CAGE:.*spleen"], "CAGE:.*spleen"),
     "bad pattern": (lambda *_: ["-t", "CAGE:("], "CAGE:("),
@@ -207,7 +209,15 @@ def test_output_is_not_replaced_unless_asked(inputs, small_model):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["score"], ["score", "in.vcf"], ["score", "x", "-f", "y", "-o", "z", "--shifts", "a"], ["scor"], ["--no"]],
+    [
+        ["score"],
+        ["score", "in.vcf"],
+        ["score", "x", "-f", "y", "-o", "z", "--shifts", "a"],
+        ["scor"],
+        ["--no"],
+        ["score", "x", "-f", "y", "-o", "z", "--shard", "0/2"],
+        ["score", "x", "-f", "y", "-o", "z", "--workers", "2"],
+    ],
 )
 def test_usage_errors_exit_with_2(arguments):
     result = run(*arguments)
@@ -277,29 +287,3 @@ except SystemExit:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr.strip() == "set()"
     assert "--on-ref-mismatch" in done.stdout
-
-
-def test_a_terminated_run_leaves_nothing_half_written(inputs, small_model):
-    rows = "".join(
-        f"z\t{i}\t.\t{BASES[i - 1]}\t{'T' if BASES[i - 1] != 'T' else 'C'}\t.\t.\t.\n" for i in range(1, 8999)
-    )
-    (inputs / "in.vcf").write_text(HEADER + rows)
-    # parts of a few alleles, and a line of progress after each
-    code = "import varscore.cli.progress as p, varscore.pipeline as q; p.LINE_EVERY = 0; q.PART = 8"
-    code = f"{code}; from varscore.cli import main; main()"
-    command = [sys.executable, "-c", code, "score", inputs / "in.vcf", "--device", "cpu"]
-    options = ["--fasta", inputs / "genome.fa", "-o", inputs / "out.parquet", "--model", small_model]
-    process = subprocess.Popen([*command, *options], stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    for line in process.stderr:
-        if (counted := re.match(r"varscore: ([\d,]+) of 8,998 alleles", line)) and int(counted[1].replace(",", "")) > 8:
-            break
-    process.terminate()
-    said = process.stderr.read()
-    assert process.wait(timeout=60) == 130, said
-    assert "interrupted" in said
-    assert not (inputs / "out.parquet").exists()
-    assert not list(inputs.glob(".out.parquet*"))
-    kept = pd.read_parquet(inputs / "out.partial.parquet")
-    assert 0 < len(kept) < 8998
-    assert (kept["status"] == "scored").all()

@@ -43,10 +43,10 @@ def bench(json_file: str | None, quiet: bool, **options: Any) -> None:
       varscore bench --model enformer-tiny
     """
     from varscore.bench.run import run_bench
-    from varscore.store.scores import check_output
+    from varscore.store.scores import check_file
 
     if json_file:
-        check_output(Path(json_file), overwrite=True)
+        check_file(Path(json_file))
     report = run_bench(**options)
     if not quiet:
         show_report(report)

@@ -44,6 +44,8 @@ def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
         signal.signal(signal.SIGTERM, _terminate)
         try:
             command(quiet=quiet, **options)
+        except Terminated as stop:
+            _fail("terminated", stop, status=143)
         except KeyboardInterrupt as stop:
             _fail("interrupted", stop, status=130)
         except VarscoreError as error:
@@ -60,9 +62,12 @@ def _fail(message: str, error: BaseException, status: int) -> NoReturn:
     sys.exit(status)
 
 
+class Terminated(KeyboardInterrupt):
+    """A batch system's warning (SIGTERM), which ends a run as Ctrl-C does."""
+
+
 def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
-    # a batch system's warning: leave as on Ctrl-C, so that what is scored is kept
-    raise KeyboardInterrupt
+    raise Terminated
 
 
 def _set_up_log(quiet: bool) -> None:

@@ -17,7 +17,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-Report = Callable[[int, int | None], None]
+Report = Callable[[int, int], None]
 
 LINE_EVERY = 10.0
 """Seconds between plain lines."""
@@ -69,19 +69,19 @@ def _bar(console: Console) -> Iterator[Report]:
 
 def _lines() -> Report:
     began = last = time.monotonic()
+    before = None
 
-    def report(done: int, total: int | None) -> None:
-        nonlocal last
+    def report(done: int, total: int) -> None:
+        nonlocal last, before
+        # what was there when the run began says nothing of its pace
+        before = done if before is None else before
         now = time.monotonic()
         # of an allele that is half done, nothing is known yet
-        if now - last < LINE_EVERY or not done:
+        if now - last < LINE_EVERY or done == before:
             return
         last = now
-        rate = done / (now - began)
-        line = f"varscore: {done:,} alleles" if total is None else f"varscore: {done:,} of {total:,} alleles"
-        line += f", {describe_rate(rate)}"
-        if total is not None:
-            line += f", {describe_time((total - done) / rate)} left"
-        click.echo(line, err=True)
+        rate = (done - before) / (now - began)
+        left = describe_time((total - done) / rate)
+        click.echo(f"varscore: {done:,} of {total:,} alleles, {describe_rate(rate)}, {left} left", err=True)
 
     return report

@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -35,11 +36,29 @@ class Shifts(click.ParamType):
             self.fail(f"{value!r} is not a list of whole numbers such as -1,0,1", param, ctx)
 
 
+class Shard(click.ParamType):
+    """`I/N`."""
+
+    name = "shard"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        """`"2/8"` to (2, 8)."""
+        if isinstance(value, tuple):
+            return value
+        number, slash, count = value.partition("/")
+        if not (slash and number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
+            self.fail(f"{value!r} is not a shard such as 1/8, the first of eight, or 8/8, the last", param, ctx)
+        return int(number), int(count)
+
+
 @click.command(context_settings={"show_default": True})
 @click.argument("vcf", type=click.Path(allow_dash=True))
 @click.option("-f", "--fasta", required=True, metavar="FASTA", type=click.Path(), help="Reference, plain or bgzipped.")
-@click.option("-o", "--output", required=True, metavar="OUT.parquet", type=click.Path(), help="The file to write.")
-@click.option("--overwrite", is_flag=True, help="Replace the output if it exists.")
+@click.option(
+    "-o", "--output", required=True, metavar="OUT", type=click.Path(),
+    help="A file such as scores.parquet, or a folder such as scores/; or the address of one, s3://BUCKET/….",
+)  # fmt: skip
+@click.option("--overwrite", is_flag=True, help="Start again where there are scores already.")
 @model_option
 @weights_option
 @organism_option
@@ -93,8 +112,30 @@ class Shifts(click.ParamType):
     "--batch-size", type=click.IntRange(min=1), metavar="N", show_default="16",
     help="Alternatives of one window that go through the network together.",
 )  # fmt: skip
+@click.option(
+    "--part-size", type=click.IntRange(min=1), metavar="N", show_default="16 to 1024, by device and model",
+    help="Alleles that are computed and written together. A run that is ended loses the part it is at.",
+)  # fmt: skip
+@click.option(
+    "--shard", type=Shard(), metavar="I/N",
+    help="Compute only every N-th part, from the I-th on (1/4 to 4/4), into a folder that N runs fill.",
+)  # fmt: skip
+@click.option(
+    "--dask", metavar="WHERE",
+    help="Compute parts on Dask workers: local (one per GPU), a scheduler (tcp://HOST:8786, or its .json file), or a "
+    "cluster that a .yaml file describes. Needs varscore[cluster].",
+)  # fmt: skip
+@click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Of --dask local: how many.")
 @reports_errors
-def score(vcf: str, quiet: bool, region: tuple[str, ...], tracks: tuple[str, ...], **options: Any) -> None:
+def score(
+    vcf: str,
+    quiet: bool,
+    region: tuple[str, ...],
+    tracks: tuple[str, ...],
+    dask: str | None,
+    workers: int | None,
+    **options: Any,
+) -> None:
     """Score every ALT allele of VCF on every track.
 
     VCF is a VCF, bgzipped VCF or BCF file, or - for standard input. The output has one row per ALT allele, in the VCF's
@@ -102,15 +143,26 @@ def score(vcf: str, quiet: bool, region: tuple[str, ...], tracks: tuple[str, ...
     SAD, the summed difference ALT − REF of predicted coverage over 114,688 bp around the variant. Alleles that cannot
     be scored have a status that says why, and nulls.
 
+    The work is cut into parts, and a finished part stays: the same command again, after whatever ended the first, goes
+    on with what is missing. Until all parts are there, those of scores.parquet are in scores.parquet.parts.
+
     \b
       varscore score variants.vcf.gz --fasta hg38.fa -o scores.parquet
       varscore score variants.vcf.gz --fasta hg38.fa -o liver.parquet -t 'CAGE:.*liver' --region chr22
     """
+    if workers and dask != "local":
+        raise click.UsageError("--workers is for --dask local")
     # torch takes seconds to import: not before the options are known to be right
     from varscore.cli.progress import show_progress
     from varscore.pipeline import score_vcf
 
-    with show_progress(quiet) as progress:
+    with ExitStack() as resources:
+        runner = None
+        if dask:
+            from varscore.cluster.dask import DaskRunner
+
+            runner = resources.enter_context(DaskRunner(dask, workers))
+        progress = resources.enter_context(show_progress(quiet))
         try:
             summary = score_vcf(
                 vcf,
@@ -118,6 +170,7 @@ def score(vcf: str, quiet: bool, region: tuple[str, ...], tracks: tuple[str, ...
                 tracks=tracks or None,
                 command=shlex.join(["varscore", *sys.argv[1:]]),
                 progress=progress,
+                runner=runner,
                 **options,
             )
         except ValueError as error:
@@ -138,9 +191,13 @@ def show_summary(summary: "Summary") -> None:
         count = summary.statuses.get(status, 0)
         if status is not Status.SCORED and count:
             lines.append((f"{count:,}", f"{status.value}: {status.explanation}"))
+    if summary.there_already:
+        lines.append((f"{summary.there_already:,}", "of these alleles were there already"))
     if summary.seconds_per_allele is not None:
         lines.append((f"{summary.seconds_per_allele:.3g}", f"seconds per allele on {summary.device}"))
-    lines.append(("→", str(summary.output)))
+    lines.append(("→", summary.output))
+    if summary.missing_parts:
+        lines.append((f"{summary.missing_parts:,}", "parts are not there yet"))
     width = max(len(value) for value, _ in lines)
     for value, text in lines:
         click.echo(f"{value:>{width}}  {text}", err=True)

@@ -39,7 +39,6 @@ class PlainScorer:
         self.network, self.organism, self.rc, self.batch_size = network, organism, rc, batch_size
         weight = network.final.conv.weight
         self.device, self.dtype = weight.device, weight.dtype
-        self.together = max(16, batch_size)
 
     @torch.inference_mode()
     def score(

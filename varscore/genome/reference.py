@@ -7,7 +7,7 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -35,12 +35,12 @@ class Reference:
     A missing index is made with `samtools faidx`, beside the FASTA or, where that cannot be written, in a temporary
     folder that goes with `close()`. An index that is there is checked against the FASTA.
 
-    contigs: FASTA name to length in bases, in the order of the file.
+    contigs: FASTA name to length in bases, in the order of the file. quiet: do not log how names are reconciled.
     Raises FastaError if the file is missing, empty, truncated, not a FASTA, gzipped but not bgzipped, or does not go
     with its index.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, cached_blocks: int = 8) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, cached_blocks: int = 8, quiet: bool = False) -> None:
         self.path = Path(path)
         compression = _check_fasta(self.path)
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
@@ -61,7 +61,7 @@ class Reference:
         self.contigs: dict[str, int] = dict(zip(self._fasta.references, self._fasta.lengths, strict=True))
         self._stretches: dict[str, tuple[Stretch, ...]] = {}
         self._digests: dict[str, str] = {}
-        self._used: set[str] = set()
+        self._quiet = quiet
         self._block = lru_cache(maxsize=cached_blocks)(self._read_block)
 
     def __enter__(self) -> Reference:
@@ -83,10 +83,7 @@ class Reference:
         Where no sequence of the contig holds it, the first one: compare with its `offset` and `end`. How names are
         reconciled, see `contigs.find_stretches`.
         """
-        stretches = self._stretches.get(chrom)
-        if stretches is None:
-            stretches = self._stretches[chrom] = find_stretches(self.contigs, chrom)
-            self._log_names(chrom, stretches)
+        stretches = self._stretches_of(chrom)
         if not stretches:
             return None
         return next((s for s in stretches if s.offset <= start < s.end), stretches[0])
@@ -97,7 +94,6 @@ class Reference:
         Served from the last few blocks of 2**20 bases, so that going along a contig reads each block once.
         Raises FastaError if the file turns out to be damaged.
         """
-        self._used.add(stretch.name)
         codes = np.full(end - start, UNKNOWN, np.uint8)
         first, last = max(start - stretch.offset, 0), min(end - stretch.offset, stretch.length)
         if first < last:
@@ -117,9 +113,10 @@ class Reference:
             self._digests[name] = md5.hexdigest()
         return self._digests[name]
 
-    def digests(self) -> dict[str, str]:
-        """The M5 of each sequence that was read from so far, by FASTA name, in the order of the file."""
-        return {name: self.digest(name) for name in self.contigs if name in self._used}
+    def digests(self, chroms: Iterable[str]) -> dict[str, str]:
+        """The M5 of each sequence that these VCF contigs stand on, by FASTA name, in the order of the file."""
+        used = {stretch.name for chrom in chroms for stretch in self._stretches_of(chrom)}
+        return {name: self.digest(name) for name in self.contigs if name in used}
 
     def _read_block(self, name: str, start: int) -> NDArray[np.uint8]:
         return encode(self._fetch(name, start))
@@ -136,6 +133,14 @@ class Reference:
                 f"{self.path}: {name}:{start + 1}-{end} gave {len(bases)} bases: a damaged file, or a stale index"
             )
         return bases
+
+    def _stretches_of(self, chrom: str) -> tuple[Stretch, ...]:
+        stretches = self._stretches.get(chrom)
+        if stretches is None:
+            stretches = self._stretches[chrom] = find_stretches(self.contigs, chrom)
+            if not self._quiet:
+                self._log_names(chrom, stretches)
+        return stretches
 
     def _log_names(self, chrom: str, stretches: tuple[Stretch, ...]) -> None:
         if not stretches:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import sys
+import tempfile
 import threading
 import zlib
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from gzip import GzipFile
 from io import BytesIO, FileIO
 from pathlib import Path
@@ -38,14 +40,39 @@ log = logging.getLogger("varscore")
 _Stream = BinaryIO | FileIO | GzipFile
 
 
+@contextmanager
+def rereadable(path: str | os.PathLike[str]) -> Iterator[str | os.PathLike[str]]:
+    """A path that can be read any number of times: standard input (`-`) or a named pipe is copied to a temporary file.
+
+    Raises VcfError if there is no room for the copy.
+    """
+    is_stream = os.fspath(path) == "-" or (Path(path).exists() and not (Path(path).is_file() or Path(path).is_dir()))
+    if not is_stream:
+        yield path
+        return
+    with tempfile.NamedTemporaryFile(prefix="varscore-", suffix=".vcf") as copy:
+        try:
+            with _standard_input() if os.fspath(path) == "-" else Path(path).open("rb") as stream:
+                shutil.copyfileobj(stream, copy)
+            copy.flush()
+        except OSError as error:
+            raise VcfError(f"{path}: cannot be copied to {copy.name}: {error.strerror or error}; TMPDIR names another "
+                           "folder") from error  # fmt: skip
+        yield copy.name
+
+
 def read_variants(
-    path: str | os.PathLike[str], *, regions: Sequence[Region] | None = None, pass_only: bool = False
+    path: str | os.PathLike[str],
+    *,
+    regions: Sequence[Region] | None = None,
+    pass_only: bool = False,
+    name: str | None = None,
 ) -> Generator[Variant]:
     """Stream a VCF, bgzipped or gzipped VCF, BCF, or standard input (`-`): one Variant per ALT, in the file's order.
 
     A record without ALT gives one Variant with alt ".". `regions` keeps records whose POS lies in one of them, as
     `bcftools view -t` does; `pass_only` keeps those whose FILTER is PASS or missing, as `bcftools view -f PASS,.` does.
-    Nothing is opened before the first Variant is asked for.
+    Nothing is opened before the first Variant is asked for. `name` is what errors call the file, by default its path.
 
     Raises VcfError if there is no such file, it is not a VCF, a record is malformed, or the input is truncated: for a
     bgzipped one, if its end marker is missing. Text that is cut exactly after a line cannot be told from a whole file.
@@ -53,7 +80,7 @@ def read_variants(
     region_filter = None if regions is None else RegionFilter(regions)
     with ExitStack() as resources:
         resources.enter_context(quiet_htslib())
-        source = resources.enter_context(_Source(path))
+        source = resources.enter_context(_Source(path, name))
         for site in source.sites(pass_only):
             if region_filter and not region_filter.holds(site.chrom, site.pos - 1):
                 continue
@@ -74,14 +101,14 @@ class _Site(NamedTuple):
 class _Source:
     """An opened variant file whose iteration ends only where the input really ends."""
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], name: str | None) -> None:
         self._feed: _Feed | None = None
         if os.fspath(path) == "-":
             self._name = "standard input"
             self._file = self._open_feed(_standard_input())
             return
         path = Path(path)
-        self._name = str(path)
+        self._name = name or str(path)
         if not path.exists():
             raise VcfError(f"{path}: no such file")
         if path.is_dir():

@@ -1,0 +1,1 @@
+"""Computing parts on Dask: several GPUs of one machine, or a cluster."""

@@ -1,0 +1,212 @@
+"""Carrying out a plan: what is there stays, what is missing is computed, and nothing that was computed is lost."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from varscore.errors import OutputError, ScoreError, VcfError
+from varscore.genome.variant import Status, Variant
+from varscore.parts import Finished, Part, Runner, Work
+from varscore.store.folder import Folder
+from varscore.store.output import check_part, is_ours, read_plan, unfinished, write_plan
+from varscore.store.plan import PLAN_FILE, Plan, cut, differences, digest_of
+
+log = logging.getLogger("varscore")
+
+Progress = Callable[[int, int], None]
+"""Called with the alleles done so far, and how many there are."""
+
+NAMED_PROBLEMS = 5
+
+
+@dataclass
+class Outcome:
+    """statuses: of all alleles of the parts asked for. there_already: how many an earlier run had finished. seconds:
+    from the first allele to the last, without loading the model.
+    """
+
+    statuses: Counter[Status] = field(default_factory=Counter)
+    there_already: int = 0
+    newly_scored: int = 0
+    seconds: float = 0.0
+
+
+def carry_out(
+    plan: Plan,
+    mine: Sequence[int],
+    folder: Folder,
+    schema: pa.Schema,
+    work: Work,
+    variants: Iterator[Variant],
+    runner: Runner,
+    progress: Progress | None,
+    *,
+    overwrite: bool,
+) -> Outcome:
+    """Compute those of the parts `mine` that are not in the folder.
+
+    Raises:
+        OutputError: there is another plan, or another run at it, or the folder cannot be written.
+        ScoreError: parts failed, after all others were computed.
+        VcfError: the variants are not those of the plan.
+    """
+    folder.make()
+    if overwrite:
+        _clear(folder)
+    try:
+        write_plan(folder, plan, schema, work.run)
+    except FileExistsError:
+        refuse_another_plan(folder, plan, read_plan(folder))
+    try:
+        with folder.lock(PLAN_FILE, mine), _says_what_is_kept(folder, alone=len(mine) == len(plan.parts)):
+            folder.remove(unfinished(plan, folder.names(), mine))
+            outcome, missing = _what_is_there(plan, mine, folder)
+            _compute(plan, missing, work, variants, runner, outcome, progress)
+    except BlockingIOError as error:
+        raise OutputError(
+            f"another run is writing to {folder}: wait for it, stop it, or name another output"
+        ) from error
+    return outcome
+
+
+def refuse_another_plan(place: object, plan: Plan, there: Plan | None) -> None:
+    """Raise OutputError, with the differences, unless the plan that is there is this one."""
+    if there is not None and there.digest != plan.digest:
+        refuse_differences(place, *({**one.settings, "part_size": one.part_size} for one in (there, plan)))
+
+
+def refuse_differences(place: object, there: Any, now: Any) -> None:
+    """Raise OutputError, with the differences, unless two runs' settings are the same."""
+    found = differences(there, now, _brief)
+    if found:
+        listed = "".join(f"\n  {line}" for line in found)
+        raise OutputError(
+            f"{place} holds another run's scores: go on with that one's options, name another output, or start again "
+            f"with --overwrite. What differs:{listed}"
+        )
+
+
+def _brief(value: Any) -> str:
+    text = "none" if value is None else str(value)
+    return text if len(text) <= 60 else f"{text[:60]}…"
+
+
+def _clear(folder: Folder) -> None:
+    names = folder.names()
+    if PLAN_FILE not in names:
+        return
+    there = _plan_if_whole(folder)
+    try:
+        with folder.lock(PLAN_FILE, range(len(there.parts) if there else 1)):
+            folder.remove({name for name in names if is_ours(name)})
+    except BlockingIOError as error:
+        raise OutputError(f"another run is writing to {folder}: wait for it, or stop it") from error
+
+
+def _plan_if_whole(folder: Folder) -> Plan | None:
+    try:
+        return read_plan(folder)
+    except OutputError:
+        return None
+
+
+def _what_is_there(plan: Plan, mine: Sequence[int], folder: Folder) -> tuple[Outcome, list[int]]:
+    outcome, missing, names = Outcome(), [], folder.names()
+    found = [index for index in mine if plan.name(index) in names]
+    if found:
+        log.info("%s parts of %s are in %s already: checking them", f"{len(found):,}", f"{len(mine):,}", folder)
+    for index in mine:
+        statuses = check_part(folder, plan, index) if plan.name(index) in names else None
+        if statuses is None:
+            missing.append(index)
+            if plan.name(index) in names:
+                log.warning("%s/%s is damaged: it is computed again", folder, plan.name(index))
+        else:
+            outcome.statuses.update({Status(name): count for name, count in statuses.items()})
+    outcome.there_already = outcome.statuses.total()
+    return outcome, missing
+
+
+def _compute(
+    plan: Plan,
+    missing: list[int],
+    work: Work,
+    variants: Iterator[Variant],
+    runner: Runner,
+    outcome: Outcome,
+    progress: Progress | None,
+) -> None:
+    total = outcome.there_already + sum(plan.rows(index) for index in missing)
+    finished, failed, began = float(outcome.there_already), list[Finished](), time.monotonic()
+    computing = False
+
+    def done(alleles: float) -> None:
+        nonlocal finished, began, computing
+        if not computing:
+            computing, began = True, time.monotonic()
+        finished += alleles
+        if progress:
+            progress(int(finished + 1e-6), total)
+
+    if progress:
+        progress(outcome.there_already, total)
+    for one in runner.run(work, _parts(plan, missing, variants), done):
+        if one.problem is not None:
+            failed.append(one)
+            log.warning("%s failed: %s", one.part.name, one.problem)
+            continue
+        outcome.statuses.update(one.statuses)
+        outcome.newly_scored += one.statuses[Status.SCORED]
+        finished = outcome.statuses.total()
+        done(0)
+    outcome.seconds = time.monotonic() - began
+    if failed:
+        listed = "".join(f"\n  {_describe(one.part)}: {one.problem}" for one in failed[:NAMED_PROBLEMS])
+        raise ScoreError(f"{len(failed):,} of {len(missing):,} parts could not be computed:{listed}")
+
+
+def _parts(plan: Plan, wanted: Sequence[int], variants: Iterator[Variant]) -> Iterator[Part]:
+    waiting = set(wanted)
+    if not plan.settings["variants"]["alleles"] and waiting:
+        yield Part(plan.name(0), [])
+        return
+    for index, some in enumerate(cut(variants, plan.part_size)):
+        if not waiting:
+            return
+        if index in waiting:
+            waiting.remove(index)
+            if digest_of(some) != plan.parts[index]:
+                raise VcfError(f"the variants of {plan.name(index)} have changed since this run began: score them anew")
+            yield Part(plan.name(index), some)
+    if waiting:
+        raise VcfError("the variants have become fewer since this run began: score them anew")
+
+
+def _describe(part: Part) -> str:
+    first, last = part.variants[0], part.variants[-1]
+    return f"{part.name} ({len(part.variants):,} alleles, {first.chrom}:{first.pos:,} to {last.chrom}:{last.pos:,})"
+
+
+@contextmanager
+def _says_what_is_kept(folder: Folder, *, alone: bool) -> Iterator[None]:
+    try:
+        yield
+    except BaseException as error:
+        try:
+            parts = sum(name.startswith("part-") for name in folder.names())
+            if parts:
+                error.add_note(f"The parts finished so far ({parts:,}) are kept in {folder}: the same command goes on.")
+            elif alone:
+                folder.remove({PLAN_FILE})
+                folder.remove_folder()
+        except OutputError:
+            pass  # the first error is the one to report
+        raise
