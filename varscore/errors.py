@@ -50,3 +50,7 @@ class ScoreError(VarscoreError):
 
 class ClusterError(VarscoreError):
     """Dask is not installed, or there is no such cluster."""
+
+
+class OptionError(VarscoreError, ValueError):
+    """An option is outside its range, or does not go with another; the command line calls that wrong usage."""

@@ -14,7 +14,7 @@ from typing import Literal
 from varscore import __version__
 from varscore.engine.difference_scorer import default_part_size
 from varscore.engine.precision import Precision, default_precision
-from varscore.errors import FastaError, WeightsError
+from varscore.errors import FastaError, OptionError, WeightsError
 from varscore.genome.planning import OnRefMismatch
 from varscore.genome.reference import Reference
 from varscore.genome.regions import Region, parse_region, read_regions_file
@@ -150,32 +150,32 @@ def score_vcf(
     Raises:
         VarscoreError: anything the caller can mend; the message says how. Parts finished before the error are kept, and
             a note on the error says so.
-        ValueError: an option outside its range.
+        OptionError: a VarscoreError and ValueError; an option is outside its range.
     """
     vcf, fasta, target = str(vcf), Path(fasta), Output.of(output)
     runner = runner or RunHere()
     there_run = target.check(overwrite=overwrite)
     there_plan = None if overwrite else read_plan(target.folder)
     if shard is not None and not 1 <= shard[0] <= shard[1]:
-        raise ValueError(f"shard {shard[0]}/{shard[1]}: expected 1/{shard[1]} to {shard[1]}/{shard[1]}")
+        raise OptionError(f"shard {shard[0]}/{shard[1]}: expected 1/{shard[1]} to {shard[1]}/{shard[1]}")
     if shard is not None and target.is_file:
-        raise ValueError(f"a shard goes to a folder, not to the file {target}: name one, such as scores/")
+        raise OptionError(f"a shard goes to a folder, not to the file {target}: name one, such as scores/")
     if shard is not None and overwrite:
-        raise ValueError("a shard cannot start again what others fill: remove the folder first")
+        raise OptionError("a shard cannot start again what others fill: remove the folder first")
     if part_size is not None and part_size < 1:
-        raise ValueError(f"part_size is {part_size}, expected at least 1")
+        raise OptionError(f"part_size is {part_size}, expected at least 1")
     spec = get_model(model)
-    policy = WindowPolicy(
-        spec.window,
-        spec.window // 2 - 1 if window_index is None else window_index,
-        window_grid if window == "shared" else 1,
-    )
+    index = spec.window // 2 - 1 if window_index is None else window_index
+    try:
+        policy = WindowPolicy(spec.window, index, window_grid if window == "shared" else 1)
+    except ValueError as error:
+        raise OptionError(f"window: {error}") from error
     if batch_size is not None and batch_size < 1:
-        raise ValueError(f"batch_size is {batch_size}, expected at least 1")
+        raise OptionError(f"batch_size is {batch_size}, expected at least 1")
     if engine == "plain" and precision not in (None, "fp32"):
-        raise ValueError(f"precision {precision} needs the difference engine: the plain one would score noise")
+        raise OptionError(f"precision {precision} needs the difference engine: the plain one would score noise")
     if not shifts or not all(0 <= policy.index + shift < spec.window for shift in shifts):
-        raise ValueError(f"shifts are {list(shifts)}: expected at least one, and the variant still in the window")
+        raise OptionError(f"shifts are {list(shifts)}: expected at least one, and the variant still in the window")
     chosen_device = runner.resolve(device)
     chosen_precision = Precision(precision or ("fp32" if engine == "plain" else default_precision(chosen_device)))
     table = fetch_track_table(spec, organism, table=track_table)

@@ -68,7 +68,7 @@ def carry_out(
     try:
         with folder.lock(PLAN_FILE, mine), _says_what_is_kept(folder, alone=len(mine) == len(plan.parts)):
             folder.remove(unfinished(plan, folder.names(), mine))
-            outcome, missing = _what_is_there(plan, mine, folder)
+            outcome, missing = _what_is_there(plan, mine, folder, schema)
             _compute(plan, missing, work, variants, runner, outcome, progress)
     except BlockingIOError as error:
         raise OutputError(
@@ -118,13 +118,13 @@ def _plan_if_whole(folder: Folder) -> Plan | None:
         return None
 
 
-def _what_is_there(plan: Plan, mine: Sequence[int], folder: Folder) -> tuple[Outcome, list[int]]:
+def _what_is_there(plan: Plan, mine: Sequence[int], folder: Folder, schema: pa.Schema) -> tuple[Outcome, list[int]]:
     outcome, missing, names = Outcome(), [], folder.names()
     found = [index for index in mine if plan.name(index) in names]
     if found:
         log.info("%s parts of %s are in %s already: checking them", f"{len(found):,}", f"{len(mine):,}", folder)
     for index in mine:
-        statuses = check_part(folder, plan, index) if plan.name(index) in names else None
+        statuses = check_part(folder, plan, schema, index) if plan.name(index) in names else None
         if statuses is None:
             missing.append(index)
             if plan.name(index) in names:

@@ -1,7 +1,6 @@
 """Exact arguments, exit statuses, and what is said where."""
 
 import gzip
-import re
 import subprocess
 import sys
 from pathlib import Path

@@ -16,6 +16,7 @@ from varscore.cli.common import (
     track_table_option,
     weights_option,
 )
+from varscore.errors import OptionError
 
 if TYPE_CHECKING:
     from varscore.pipeline import Summary
@@ -109,7 +110,7 @@ class Shard(click.ParamType):
     help="Propagate differences through the network, or subtract two predictions (slow; to check against).",
 )  # fmt: skip
 @click.option(
-    "--batch-size", type=click.IntRange(min=1), metavar="N", show_default="16",
+    "--batch-size", type=click.IntRange(min=1), metavar="N", show_default="by memory, up to 64, on a GPU; 16 on a CPU",
     help="Alternatives of one window that go through the network together.",
 )  # fmt: skip
 @click.option(
@@ -173,7 +174,7 @@ def score(
                 runner=runner,
                 **options,
             )
-        except ValueError as error:
+        except OptionError as error:
             raise click.UsageError(str(error)) from error
     if not quiet:
         show_summary(summary)

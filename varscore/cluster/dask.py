@@ -70,7 +70,7 @@ class DaskRunner:
             return futures
 
         done(0)
-        going = as_completed(give(self._room()))
+        going = as_completed(give(self._room()), loop=self.client.loop)
         for future in going:
             part = given.pop(future)
             problem = future.exception()

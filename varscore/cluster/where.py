@@ -32,7 +32,7 @@ def open_cluster(where: str, workers: int | None, *, attempts: int) -> Iterator[
         ClusterError: Dask is not installed, or there is no such cluster.
     """
     try:
-        import dask
+        import dask.config
         import distributed
     except ImportError as error:
         raise ClusterError(f"--dask needs Dask: {INSTALL}") from error
@@ -51,8 +51,8 @@ def open_cluster(where: str, workers: int | None, *, attempts: int) -> Iterator[
                 target = {"address": where}
             else:
                 raise ClusterError(
-                    f"--dask {where}: expected local, a scheduler's address such as tcp://HOST:8786, its file (.json), or "
-                    "a file that describes a cluster (.yaml)"
+                    f"--dask {where}: expected local, a scheduler's address such as tcp://HOST:8786, its file (.json) "
+                    "or a file that describes a cluster (.yaml)"
                 )
             client = resources.enter_context(distributed.Client(**target, set_as_default=False))
         except (OSError, TimeoutError, ValueError, TypeError, RuntimeError) as error:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from varscore.engine import windows
 from varscore.engine.difference import DifferenceTransformer
+from varscore.engine.memory import usual_batch_size
 from varscore.engine.precision import Precision, Products
 from varscore.engine.strand import Strand
 from varscore.engine.trunk import LocalTrunk
@@ -25,7 +26,6 @@ GROUP_BYTES = 512 * 2**20
 """Trunk output that is held at a time, of one strand."""
 GROUP_SPAN = 2**20
 """Bases from the first window's start to the last one's in a group."""
-BATCH_SIZE = 16
 
 Done = Callable[[float], None]
 """Called with the number of alleles just finished; one strand of two is half an allele."""
@@ -49,8 +49,8 @@ class DifferenceScorer:
         organism: whose head.
         rc: average both strands.
         precision: of the matrix products.
-        batch_size: alternatives of one window that go through the transformer together; halved, and kept so, whenever
-            the device is out of memory.
+        batch_size: alternatives of one window that go through the transformer together, by default as many as memory
+            allows; halved, and kept so, whenever the device is out of memory.
     """
 
     def __init__(
@@ -62,7 +62,8 @@ class DifferenceScorer:
         precision: Precision = Precision.FP32,
         batch_size: int | None = None,
     ) -> None:
-        self.config, self.rc, self.batch_size = network.config, rc, batch_size or BATCH_SIZE
+        self.config, self.rc = network.config, rc
+        self.batch_size = batch_size or usual_batch_size(self.config, network.final.conv.weight.device)
         self.products = Products(precision)
         self.trunk = LocalTrunk(network, self.products.of_trunk(network.final.conv.weight.device))
         with torch.inference_mode(), self.products.active():

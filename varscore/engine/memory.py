@@ -1,36 +1,37 @@
-"""How many alternatives go through the transformer together."""
+"""How many alternatives go through the transformer together: what memory allows.
+
+The figures were taken with tensors of no content at full size; `tests/engine/test_memory.py` holds them to that.
+"""
 
 from __future__ import annotations
 
 import torch
 
-from varscore.engine.precision import Precision
 from varscore.network.enformer import EnformerConfig
 
 ON_A_CPU = 16
+"""With it Enformer needs less than 3 GB; more alternatives gain little."""
 AT_MOST = 64
 """The reference costs as much as one alternative: shared by 64, next to nothing."""
-
+FIXED_BYTES = 2 * 2**30
+"""What a batch needs beside the weights: trunk outputs of a group of windows, blocks of attention, libraries' own."""
 KEPT_FREE = 0.2
-"""Of a GPU's free memory, for its allocator and for what cuBLAS and cuDNN work with."""
+"""Of a GPU's free memory, for what an allocator loses."""
 
 
-def alternative_bytes(config: EnformerConfig, precision: Precision) -> int:
-    """What each alternative of a batch adds to the peak: its change [N, D], in what layers need of it at a time."""
-    widths = 3 * config.dim + 2 * config.heads * config.key_size
-    return round(config.bins * widths * (4 if precision is Precision.FP32 else 5))
+def alternative_bytes(config: EnformerConfig) -> int:
+    """What an alternative adds to the peak, at most: its activations [N, D] and projections, in either precision."""
+    return 5 * config.bins * (3 * config.dim + 2 * config.heads * config.key_size)
 
 
-def fixed_bytes(config: EnformerConfig) -> int:
-    """What a batch needs besides, without the weights: the trunk of a group of windows, and attention's blocks."""
-    del config
-    return 3 * 2**30
+def batch_size_for(config: EnformerConfig, free: int) -> int:
+    """Alternatives that fit into so many free bytes of a GPU; at least 1, which may not fit."""
+    room = (1 - KEPT_FREE) * free - FIXED_BYTES
+    return max(1, min(AT_MOST, int(room // alternative_bytes(config))))
 
 
-def batch_size_for(device: torch.device, config: EnformerConfig, precision: Precision) -> int:
-    """As many as fit into the memory that is free, on a GPU; on a CPU 16, with which Enformer needs less than 4 GB."""
+def usual_batch_size(config: EnformerConfig, device: torch.device) -> int:
+    """By the memory that is free on a GPU, with the weights there; on a CPU 16."""
     if device.type != "cuda":
         return ON_A_CPU
-    free, _ = torch.cuda.mem_get_info(device)
-    room = (1 - KEPT_FREE) * free - fixed_bytes(config)
-    return max(1, min(AT_MOST, int(room // alternative_bytes(config, precision))))
+    return batch_size_for(config, torch.cuda.mem_get_info(device)[0])

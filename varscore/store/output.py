@@ -98,11 +98,11 @@ def write_plan(folder: Folder, plan: Plan, schema: pa.Schema, run: Mapping[str, 
     folder.put(PLAN_FILE, encode_table(schema.empty_table(), {**run, "plan": plan.as_json()}), new=True)
 
 
-def check_part(folder: Folder, plan: Plan, index: int) -> Counter[str] | None:
+def check_part(folder: Folder, plan: Plan, schema: pa.Schema, index: int) -> Counter[str] | None:
     """Read all of a part that is there: how many rows have which status. None if it is damaged, or another plan's."""
     statuses = Counter[str]()
     try:
-        for table in _checked_groups(folder, plan, index):
+        for table in _checked_groups(folder, plan, schema, index):
             statuses.update(table["status"].to_pylist())
     except OutputError:
         return None
@@ -128,31 +128,40 @@ def merge(folder: Folder, plan: Plan, place: str) -> None:
             f"{folder}: {len(missing):,} of {len(plan.parts):,} parts are missing, the first is {missing[0]}: "
             "run the command that scores, or the shards that have not ended, once more"
         )
+    schema, statuses = read_schema(folder), Counter[str]()
     with folder.open(plan.name(0)) as first:
-        schema, run = pq.read_schema(first).remove_metadata(), read_run(first)
-    if run is None:
-        raise _damaged(folder, plan.name(0))
-    del run["part"]
-    run["alleles"] = statuses = Counter[str]()
+        run = {**(read_run(first) or {}), "alleles": statuses}
+    run.pop("part", None)
     with whole_file(place) as sink, TableWriter(sink, schema, run) as writer:
         for index in range(len(plan.parts)):
-            for table in _checked_groups(folder, plan, index):
+            for table in _checked_groups(folder, plan, schema, index):
                 statuses.update(table["status"].to_pylist())
-                writer.write(table.replace_schema_metadata())
+                writer.write(table)
 
 
-def _checked_groups(folder: Folder, plan: Plan, index: int) -> Iterator[pa.Table]:
-    rows = 0
+def _checked_groups(folder: Folder, plan: Plan, schema: pa.Schema, index: int) -> Iterator[pa.Table]:
+    """The row groups of a part. OutputError if it is damaged, or another plan's."""
+    name, rows = plan.name(index), 0
+    damaged = OutputError(f"{folder}/{name} is damaged: run the command that scores once more, to compute it again")
     try:
-        with folder.open(plan.name(index)) as file:
+        with folder.open(name) as file:
             run = read_run(file)
             for table in read_groups(file):
                 rows += len(table)
+                table = table.replace_schema_metadata()
+                if not table.schema.equals(schema, check_metadata=True):
+                    raise damaged
                 yield table
     except (OSError, pa.ArrowException) as error:
-        raise _damaged(folder, plan.name(index)) from error
-    if run is None or run.get("plan") != plan.digest or rows != plan.rows(index):
-        raise _damaged(folder, plan.name(index))
+        raise damaged from error
+    if run is None or (run.get("plan"), run.get("part"), rows) != (plan.digest, name, plan.rows(index)):
+        raise damaged
+
+
+def read_schema(folder: Folder) -> pa.Schema:
+    """The schema of a plan's parts."""
+    with folder.open(PLAN_FILE) as file:
+        return pq.read_schema(file).remove_metadata()
 
 
 @dataclass(frozen=True)
@@ -193,7 +202,3 @@ def remove_parts(folder: Folder) -> None:
     """Remove a run's parts and plan, and the folder if nothing else is in it."""
     folder.remove({name for name in folder.names() if is_ours(name)})
     folder.remove_folder()
-
-
-def _damaged(folder: Folder, name: str) -> OutputError:
-    return OutputError(f"{folder}/{name} is damaged: run the command that scores once more, which computes it again")

@@ -7,105 +7,24 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 import numpy as np
-import pandas as pd
 import polars as pl
 import pyarrow.dataset as ds
-import pyarrow.parquet as pq
 import pytest
 import torch
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 from safetensors.torch import load_file, save_file
 
-from tests.conftest import randomise
+from tests.runs.cases import ALLELES, BASES, ONE_THREAD, PART, Case, parts_of, wait_for_parts, write_vcf
 from varscore import score_vcf
 from varscore.cli import main
 from varscore.errors import OutputError, ScoreError, VcfError
 from varscore.parts import Worker
 from varscore.store.output import merge_folder
-
-HEADER = "##fileformat=VCFv4.2\n##contig=<ID=z>\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
-BASES = "".join(random.Random(1).choices("ACGT", k=9_000))
-ALLELES, PART = 150, 10
-
-
-@dataclass
-class Case:
-    """A VCF of 150 alleles, its genome, and the scores of an unbroken run."""
-
-    folder: Path
-    model: Path
-    expected: pd.DataFrame
-
-    def arguments(self, output: object, *more: object) -> list[str]:
-        files = [self.folder / "in.vcf", "--fasta", self.folder / "genome.fa", "--model", self.model, "-o", output]
-        return ["score", *map(str, [*files, "--part-size", PART, "--device", "cpu", *more])]
-
-    def run(self, output: object, *more: object) -> Result:
-        return CliRunner().invoke(main, self.arguments(output, *more))
-
-    def start(self, output: object, *more: object, slow: float = 0.05) -> subprocess.Popen[str]:
-        """In a process of its own, with a rest after each part's scores."""
-        code = f"""
-import time, varscore.parts as parts
-from varscore.cli import main
-rows = parts.Worker._rows
-def slowly(*arguments):
-    found = rows(*arguments)
-    time.sleep({slow})
-    return found
-parts.Worker._rows = slowly
-main()
-"""
-        command = [sys.executable, "-c", code, *self.arguments(output, *more)]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-    def check(self, table: Path | str) -> None:
-        pd.testing.assert_frame_equal(pd.read_parquet(table), self.expected, check_exact=True)
-
-
-def write_vcf(path: Path, alleles: int = ALLELES) -> None:
-    rows = []
-    for i in range(alleles):
-        at = 4_000 + 7 * i
-        ref = BASES[at - 1]
-        alt = "ACGT"[("ACGT".index(ref) + 1) % 4] if i % 5 else ref + "GT"
-        rows.append(f"z\t{at}\trs{i}\t{ref}\t{alt}\t.\t.\t.\n")
-    path.write_text(HEADER + "".join(rows))
-
-
-@pytest.fixture
-def case(tmp_path: Path, unbroken: pd.DataFrame, small_model: Path) -> Case:
-    (tmp_path / "genome.fa").write_text(f">z\n{BASES}\n")
-    write_vcf(tmp_path / "in.vcf")
-    return Case(tmp_path, small_model, unbroken)
-
-
-@pytest.fixture(scope="module")
-def unbroken(small_model: Path, tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
-    folder = tmp_path_factory.mktemp("unbroken")
-    (folder / "genome.fa").write_text(f">z\n{BASES}\n")
-    write_vcf(folder / "in.vcf")
-    score_vcf(folder / "in.vcf", folder / "genome.fa", folder / "out.parquet", model=str(small_model), part_size=PART)
-    return pd.read_parquet(folder / "out.parquet")
-
-
-def parts_of(folder: Path) -> dict[str, int]:
-    """When each part was written, in nanoseconds."""
-    return {path.name: path.stat().st_mtime_ns for path in folder.glob("part-*.parquet")}
-
-
-def wait_for_parts(folder: Path, process: subprocess.Popen[str], more_than: int = 0) -> None:
-    while len(parts_of(folder)) <= more_than:
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("target", ["scores.parquet", "scores"])
@@ -149,7 +68,7 @@ def test_a_signal_ends_it_in_order(case, number, status):
     assert f"are kept in {folder}: the same command goes on" in said
     assert "Traceback" not in said
     assert not output.exists()
-    assert all(name == "_plan.parquet" or name in parts_of(folder) for name in os.listdir(folder))
+    assert all(name == "_plan.parquet" or name in parts_of(folder) for name in (path.name for path in folder.iterdir()))
     assert case.run(output).exit_code == 0
     case.check(output)
 
@@ -231,7 +150,7 @@ def test_two_runs_at_once(case, first, second, refused):
 @pytest.mark.parametrize(
     ("options", "said"),
     [(["--no-rc"], "reverse_complement: True there, False now"),
-     (["--window", "shared"], "window.policy: centered there, shared now"),
+     (["--window-grid", "512"], "window.grid: 4096 there, 512 now"),
      (["-t", "CAGE"], "tracks.count: 7 there, 2 now"),
      (["-r", "z:1-4500"], "variants.alleles: 150 there, 72 now")],
 )  # fmt: skip
@@ -296,7 +215,7 @@ def test_a_vcf_that_changes_while_it_is_read(case, monkeypatch):
 def damage(path: Path, how: str) -> None:
     content = bytearray(path.read_bytes())
     if how == "a bit":
-        content[len(content) // 3] ^= 1
+        content[60] ^= 1  # in the first column's pages
     elif how == "cut off":
         del content[len(content) // 2 :]
     elif how == "empty":
@@ -313,7 +232,7 @@ def test_a_damaged_part_is_computed_again(case, how):
         shutil.copy(folder / "part-00004.parquet", part)
     damage(part, how)
     others = {name: when for name, when in parts_of(folder).items() if name != part.name}
-    with pytest.raises(OutputError, match="part-00003.parquet is damaged"):
+    with pytest.raises(OutputError, match=r"part-00003\.parquet is damaged"):
         merge_folder(folder, case.folder / "joined.parquet")
     assert not (case.folder / "joined.parquet").exists()
     result = case.run(folder)
@@ -384,13 +303,15 @@ def test_writes_that_fail(case, monkeypatch, fails):
 
     target = {"write": (Path, "open"), "fsync": (os, "fsync"), "replace": (Path, "replace")}[fails]
     with monkeypatch.context() as patched:
+        original = getattr(*target)
+        broken = failing(original)
         if fails == "write":
-            real = Path.open
+            # files for writing only
             patched.setattr(
-                Path, "open", lambda p, m="r", *a, **k: (failing(real) if m == "wb" else real)(p, m, *a, **k)
+                *target, lambda path, mode="r", **more: (broken if mode == "wb" else original)(path, mode, **more)
             )
         else:
-            patched.setattr(*target, failing(getattr(*target)))
+            patched.setattr(*target, broken)
         result = case.run(case.folder / "scores")
     assert result.exit_code == 1, result.output
     assert "Input/output error" in result.stderr
@@ -423,11 +344,8 @@ def test_what_is_no_number_is_no_score(case, tmp_path):
     assert result.exit_code == 1
     assert re.search(r"z:4000 \w+ \w+: the network gave nan for track H003", result.stderr)
     assert not list(case.folder.glob("scores*"))
-    with pytest.raises(ScoreError):
-        case.run(
-            case.folder / "scores.parquet", "--weights", own / "weights.safetensors", "--debug"
-        ).exception.__class__
-        raise case.run(case.folder / "scores.parquet", "--weights", own / "weights.safetensors", "--debug").exception
+    debugged = case.run(case.folder / "scores.parquet", "--weights", own / "weights.safetensors", "--debug")
+    assert isinstance(debugged.exception, ScoreError)
 
 
 def test_a_stream_goes_on_too(case):
@@ -435,14 +353,14 @@ def test_a_stream_goes_on_too(case):
     command = [sys.executable, "-c", "from varscore.cli import main; main()", *case.arguments(output)]
     command[4] = "-"
     vcf = (case.folder / "in.vcf").read_text()
-    first = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    first = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ONE_THREAD)
     assert first.stdin is not None
     first.stdin.write(vcf)
     first.stdin.close()
     wait_for_parts(case.folder / "piped.parquet.parts", first)
     first.kill()
     first.wait()
-    done = subprocess.run(command, input=vcf, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, input=vcf, capture_output=True, text=True, check=False, env=ONE_THREAD)
     assert done.returncode == 0, done.stderr
     assert "of these alleles were there already" in done.stderr
     case.check(output)
