@@ -106,6 +106,16 @@ def test_nothing_is_executed_from_a_weights_file(tmp_path, small_config):
         load_enformer(path, config=small_config)
 
 
+def test_a_file_that_unpacks_to_more_than_it_is_is_refused(tmp_path, small_config):
+    path = tmp_path / "weights.bin"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data.pkl", b"\0" * 50_000_000)
+        archive.writestr("archive/version", b"3")
+    assert path.stat().st_size < 100_000
+    with pytest.raises(WeightsError, match="unpacks to more than its size"):
+        load_enformer(path, config=small_config)
+
+
 def test_a_file_that_is_not_a_state_dict(tmp_path, small_config):
     path = tmp_path / "weights.bin"
     torch.save([torch.zeros(2)], path)

@@ -5,6 +5,7 @@ more as `_trunk.*`, sharing storage.
 """
 
 import pickle
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,10 @@ from varscore.network.enformer import Enformer, EnformerConfig
 ALIAS = "_trunk."
 """Names starting so are second names of tensors listed already."""
 
-UNREADABLE = (SafetensorError, pickle.UnpicklingError, RuntimeError, ValueError, EOFError, OSError, AttributeError)
+UNREADABLE = (
+    SafetensorError, pickle.UnpicklingError, zipfile.BadZipFile,
+    RuntimeError, ValueError, EOFError, OSError, AttributeError,
+)  # fmt: skip
 """What safetensors and torch raise on files that are not theirs."""
 
 COUNTER = "num_batches_tracked"
@@ -109,6 +113,7 @@ def _read(path: Path) -> Mapping[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
+        _refuse_packed(path)
         tensors = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
     except UNREADABLE as error:
         reason = str(error).strip().split("\n")[0]
@@ -121,6 +126,14 @@ def _read(path: Path) -> Mapping[str, Tensor]:
             f"{path} does not hold weights: found a {type(tensors).__name__}, expected a mapping of names to tensors"
         )
     return tensors
+
+
+def _refuse_packed(path: Path) -> None:
+    """PyTorch stores what it writes as it is; what is packed could unpack to any size."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > path.stat().st_size:
+                raise ValueError("it unpacks to more than its size, which no checkpoint does")
 
 
 def _renamed(tensors: Mapping[str, Any], network: Enformer, source: str) -> dict[str, Tensor]:

@@ -18,6 +18,10 @@ from varscore.errors import ModelError
 NETWORK_SIZES = ("stem_channels", "tower_channels", "heads", "key_size", "layers")
 """What a `model.toml` says under `[architecture]`; the numbers of bins and tracks follow from its other entries."""
 
+LARGEST = 2**24
+"""Any size in a `model.toml`, so that a stranger's cannot ask for all memory there is."""
+MOST_LAYERS = 256
+
 _HEX_SHA256 = re.compile(r"[0-9a-f]{64}")
 _HEX_COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -41,7 +45,7 @@ class WeightsSource:
     def __post_init__(self) -> None:
         problems = [
             *_file_problems(self.filename, self.sha256),
-            *([] if _is_count(self.size) else [f"size is {self.size!r}, not a number of bytes"]),
+            *([] if _is_count(self.size, 2**40) else [f"size is {self.size!r}, not a number of bytes"]),
         ]
         if (self.repo is None) != (self.revision is None):
             problems.append("repo and revision belong together: give both (Hugging Face) or neither (a shipped file)")
@@ -151,6 +155,8 @@ class ModelSpec:
             for label in NETWORK_SIZES
             if label != "tower_channels" and not _is_count(given[label])
         ]
+        if _is_count(given["layers"]) and given["layers"] > MOST_LAYERS:
+            problems.append(f"architecture.layers is {given['layers']}, more than {MOST_LAYERS}")
         tower = given["tower_channels"]
         if not isinstance(tower, list | tuple) or not tower or not all(map(_is_count, tower)):
             problems.append(f"architecture.tower_channels is {tower!r}, not a list of channel counts")
@@ -275,8 +281,8 @@ def _refuse(problems: list[str], where: str = "") -> None:
         raise ModelError((f"{where}: " if where else "") + "; ".join(problems))
 
 
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+def _is_count(value: object, largest: int = LARGEST) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= largest
 
 
 def _file_problems(filename: str | None, sha256: str) -> list[str]:
