@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -123,14 +125,18 @@ def _what_is_there(plan: Plan, mine: Sequence[int], folder: Folder, schema: pa.S
     found = [index for index in mine if plan.name(index) in names]
     if found:
         log.info("%s parts of %s are in %s already: checking them", f"{len(found):,}", f"{len(mine):,}", folder)
+    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as threads:
+        checked = dict(
+            zip(found, threads.map(lambda index: check_part(folder, plan, schema, index), found), strict=True)
+        )
     for index in mine:
-        statuses = check_part(folder, plan, schema, index) if plan.name(index) in names else None
-        if statuses is None:
-            missing.append(index)
-            if plan.name(index) in names:
-                log.warning("%s/%s is damaged: it is computed again", folder, plan.name(index))
-        else:
+        statuses = checked.get(index)
+        if statuses is not None:
             outcome.statuses.update({Status(name): count for name, count in statuses.items()})
+            continue
+        missing.append(index)
+        if index in checked:
+            log.warning("%s/%s is damaged: it is computed again", folder, plan.name(index))
     outcome.there_already = outcome.statuses.total()
     return outcome, missing
 

@@ -26,6 +26,14 @@ def test_two_thousand_damaged_inputs():
     assert {outcome.split(":")[0] for outcome in outcomes if "read" in outcome} >= set(KINDS) - {"bcf", "weights.bin"}
 
 
+@pytest.mark.parametrize("number", [2464, 31618, 47797])
+def test_inputs_that_once_ended_badly(number):
+    """Of seed 1: BGZF that cannot be sought in, and a checkpoint whose pickle calls with other arguments."""
+    outcomes, bad = run(1, first=number)
+    assert bad == []
+    assert sum(outcomes.values()) == 1
+
+
 @st.composite
 def records(draw: st.DrawFn) -> tuple[str, int]:
     """A line of a VCF, and how many rows it is worth."""

@@ -23,9 +23,9 @@ ALIAS = "_trunk."
 
 UNREADABLE = (
     SafetensorError, pickle.UnpicklingError, zipfile.BadZipFile,
-    RuntimeError, ValueError, EOFError, OSError, AttributeError,
+    RuntimeError, ValueError, TypeError, LookupError, EOFError, OSError, AttributeError, AssertionError,
 )  # fmt: skip
-"""What safetensors and torch raise on files that are not theirs."""
+"""What safetensors and torch raise on files that are not theirs, or are damaged."""
 
 COUNTER = "num_batches_tracked"
 """A BatchNorm counter that only training reads; a checkpoint may leave it out."""

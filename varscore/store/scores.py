@@ -125,7 +125,7 @@ def read_groups(file: Any) -> Iterator[pa.Table]:
     """The row groups of a score file, each page held against its checksum. Raises OSError where one is damaged."""
     parquet = pq.ParquetFile(file, page_checksum_verification=True)
     for group in range(parquet.num_row_groups):
-        yield parquet.read_row_group(group)
+        yield parquet.read_row_group(group, use_threads=False)
 
 
 def check_file(path: Path) -> None:
