@@ -28,7 +28,7 @@ def test_two_thousand_damaged_inputs():
 
 @pytest.mark.parametrize("number", [2464, 31618, 47797])
 def test_inputs_that_once_ended_badly(number):
-    """Of seed 1: BGZF that cannot be sought in, and a checkpoint whose pickle calls with other arguments."""
+    """Of seed 1: gzip that pysam takes for BGZF at first, and a checkpoint whose pickle calls with other arguments."""
     outcomes, bad = run(1, first=number)
     assert bad == []
     assert sum(outcomes.values()) == 1

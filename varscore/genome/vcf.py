@@ -169,7 +169,7 @@ class _Source:
     def _open_htslib(self, source: str | BinaryIO, drop_samples: bool = False) -> pysam.VariantFile:
         try:
             return pysam.VariantFile(source, drop_samples=drop_samples)  # type: ignore[arg-type]
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, NotImplementedError) as error:  # the last: compressed, but not seekable
             raise VcfError(
                 f"{self._name}: not a VCF or BCF, or its header is incomplete or damaged; "
                 "a VCF begins with ##fileformat=VCFv4 and has a #CHROM line before its records"
