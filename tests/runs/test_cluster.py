@@ -3,12 +3,13 @@
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.runs.cases import PART, parts_of, wait_for_parts
+from tests.runs.cases import ONE_THREAD, PART, parts_of, wait_for_parts
 from varscore import score_vcf
 from varscore.cluster.dask import DaskRunner
 from varscore.cluster.where import open_cluster
@@ -56,6 +57,30 @@ def test_a_scheduler_that_runs_is_used_and_a_part_that_fails_is_told_of(case):
         again = case.run(case.folder / "scores", "--dask", address, "--on-ref-mismatch", "error")
         assert "1 of 1 parts could not be computed" in again.stderr
         assert done == parts_of(case.folder / "scores")
+
+
+def test_a_scheduler_that_is_lost_is_said(case, tmp_path):
+    file, dask = tmp_path / "scheduler.json", [sys.executable, "-m", "dask.__main__"]
+    scheduler = subprocess.Popen(
+        [*dask, "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", file],
+        stderr=subprocess.DEVNULL,
+    )
+    while not file.exists():
+        time.sleep(0.05)
+    worker = subprocess.Popen(
+        [*dask, "worker", "--scheduler-file", file, "--nthreads", "1", "--no-dashboard", "--local-directory", tmp_path],
+        stderr=subprocess.DEVNULL, env=ONE_THREAD,
+    )  # fmt: skip
+    process = case.start(case.folder / "scores", "--dask", file)
+    wait_for_parts(case.folder / "scores", process)
+    scheduler.kill()
+    said = process.communicate(timeout=120)[1]
+    worker.kill()
+    assert process.returncode == 1, said
+    assert "the Dask scheduler was lost" in said
+    assert "the same command goes on" in said
+    assert case.run(case.folder / "scores").exit_code == 0
+    case.check(case.folder / "scores")
 
 
 def test_one_file_comes_of_it(case):

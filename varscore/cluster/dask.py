@@ -13,7 +13,7 @@ import torch
 
 from varscore.cluster.where import open_cluster
 from varscore.engine.device import resolve_device
-from varscore.errors import DeviceError
+from varscore.errors import ClusterError, DeviceError
 from varscore.genome.variant import Status
 from varscore.parts import Done, Finished, Part, Work, Worker
 
@@ -58,13 +58,13 @@ class DaskRunner:
         from distributed import as_completed
 
         waiting = iter(parts)
-        shared = self.client.scatter(work, broadcast=True, hash=False)
         given: dict[Any, Part] = {}
 
         def give(count: int) -> list[Any]:
             futures = []
             for part in islice(waiting, count):
-                future = self.client.submit(_compute, shared, part, pure=False, retries=ATTEMPTS - 1, key=part.name)
+                # not scattered once: that would be lost with the workers that hold it
+                future = self.client.submit(_compute, work, part, pure=False, retries=ATTEMPTS - 1)
                 given[future] = part
                 futures.append(future)
             return futures
@@ -73,6 +73,8 @@ class DaskRunner:
         going = as_completed(give(self._room()), loop=self.client.loop)
         for future in going:
             part = given.pop(future)
+            if future.cancelled():
+                raise ClusterError("the Dask scheduler was lost, or has let go of this run")
             problem = future.exception()
             yield Finished(part, problem=_say(problem)) if problem else Finished(part, future.result())
             future.release()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -70,7 +69,7 @@ def _local(workers: int | None) -> Any:
     from distributed import LocalCluster
 
     count = workers or 1
-    threads = max(1, (os.cpu_count() or 1) // count)
+    threads = max(1, torch.get_num_threads() // count)  # of all cores, or of OMP_NUM_THREADS
     # the annotations of LocalCluster know less than it takes
     return cast(Any, LocalCluster)(
         n_workers=count, threads_per_worker=threads, dashboard_address=None, silence_logs=logging.ERROR
