@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -27,7 +27,7 @@ from varscore.network.tracks import Track, load_tracks, select_tracks
 from varscore.network.zoo import ModelSpec, get_model
 from varscore.parts import Recipe, RunHere, Runner, Work
 from varscore.run import Outcome, Progress, carry_out, refuse_another_plan, refuse_differences
-from varscore.store.output import Output, merge, read_plan, remove_parts
+from varscore.store.output import Output, read_plan
 from varscore.store.plan import Plan, survey
 from varscore.store.provenance import describe_run
 from varscore.store.scores import score_schema
@@ -189,7 +189,7 @@ def score_vcf(
         source = resources.enter_context(rereadable(vcf))
         called = "standard input" if vcf == "-" else vcf
 
-        def variants() -> Iterator[Variant]:
+        def variants() -> Generator[Variant]:
             return read_variants(source, regions=within, pass_only=pass_only, name=called)
 
         # one pass before the work: it takes seconds per million alleles, finds a broken file, and fixes the plan
@@ -208,7 +208,7 @@ def score_vcf(
             "variants": {"alleles": found.alleles, "digest": found.digest},
             "contigs": contigs,
             "model": spec.name,
-            "weights": {"file": weights_file.name, "sha256": weights_digest},
+            "weights": {"sha256": weights_digest},
             "track_table_sha256": sha256_of(table),
             "organism": organism,
             "tracks": {"count": len(chosen), "digest": _digest_of_tracks(chosen)},
@@ -231,6 +231,7 @@ def score_vcf(
             command,
             vcf=vcf,
             fasta=str(fasta),
+            weights_file=weights_file.name,
             device=str(chosen_device),
             filters={"regions": list(regions or []), "regions_file": str(regions_file or ""), "pass_only": pass_only},
             **settings,
@@ -255,13 +256,10 @@ def score_vcf(
         )  # fmt: skip
         schema = score_schema([(track.identifier, track.description) for track in chosen])
         mine = plan.shard(*shard or (1, 1))
-        outcome = carry_out(
-            plan, mine, target.folder, schema, Work(recipe, target.folder, run), variants(),
-            runner, progress, overwrite=overwrite,
-        )  # fmt: skip
+        work = Work(recipe, target.folder, run)
+        again = resources.enter_context(closing(variants()))
+        outcome = carry_out(plan, mine, target, schema, work, again, runner, progress, overwrite=overwrite)
     if target.is_file:
-        merge(target.folder, plan, target.place)
-        remove_parts(target.folder)
         return summary(outcome)
     there = target.folder.names()
     return summary(outcome, missing=sum(plan.name(index) not in there for index in range(len(plan.parts))))

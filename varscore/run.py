@@ -18,7 +18,7 @@ from varscore.errors import OutputError, ScoreError, VcfError
 from varscore.genome.variant import Status, Variant
 from varscore.parts import Finished, Part, Runner, Work
 from varscore.store.folder import Folder
-from varscore.store.output import check_part, is_ours, read_plan, unfinished, write_plan
+from varscore.store.output import Output, check_part, is_ours, merge, read_plan, remove_parts, unfinished, write_plan
 from varscore.store.plan import PLAN_FILE, Plan, cut, differences, digest_of
 
 log = logging.getLogger("varscore")
@@ -44,7 +44,7 @@ class Outcome:
 def carry_out(
     plan: Plan,
     mine: Sequence[int],
-    folder: Folder,
+    target: Output,
     schema: pa.Schema,
     work: Work,
     variants: Iterator[Variant],
@@ -53,13 +53,14 @@ def carry_out(
     *,
     overwrite: bool,
 ) -> Outcome:
-    """Compute those of the parts `mine` that are not in the folder.
+    """Compute those of the parts `mine` that are not there; and make one file of them, if that is wanted.
 
     Raises:
         OutputError: there is another plan, or another run at it, or the folder cannot be written.
         ScoreError: parts failed, after all others were computed.
         VcfError: the variants are not those of the plan.
     """
+    folder = target.folder
     folder.make()
     if overwrite:
         _clear(folder)
@@ -72,6 +73,9 @@ def carry_out(
             folder.remove(unfinished(plan, folder.names(), mine))
             outcome, missing = _what_is_there(plan, mine, folder, schema)
             _compute(plan, missing, work, variants, runner, outcome, progress)
+            if target.is_file:
+                merge(folder, plan, target.place)
+                remove_parts(folder)
     except BlockingIOError as error:
         raise OutputError(
             f"another run is writing to {folder}: wait for it, stop it, or name another output"
