@@ -3,6 +3,7 @@
     python -m tests.kill --kills 30 --region z:1-60000 --folder /tmp/kill
 
 Scores variants of ../shared/data/kgp_chr20 with enformer-tiny, first unbroken, then killed with SIGKILL. Takes minutes.
+On one thread the tables must be the same to the last bit; on more, PyTorch's own sums may not be.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from tests.conftest import SHARED
@@ -31,6 +33,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--region", default="z:1-700000")
     parser.add_argument("--part-size", type=int, default=32)
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--folder", type=Path, required=True)
     asked = parser.parse_args()
@@ -41,7 +44,8 @@ def main() -> None:
         command = [sys.executable, "-c", "from varscore.cli import main; main()", "score", DATA / "variants.vcf.gz"]
         command += ["--fasta", DATA / "region.fa.gz", "--model", "enformer-tiny", "--window", "shared", "-o", output]
         command += ["-r", asked.region, "--part-size", asked.part_size, "--device", "cpu"]
-        return subprocess.Popen([str(word) for word in command], stderr=subprocess.PIPE, text=True)
+        environment = {**os.environ, "OMP_NUM_THREADS": str(asked.threads)}
+        return subprocess.Popen([str(word) for word in command], stderr=subprocess.PIPE, text=True, env=environment)
 
     began = time.monotonic()
     unbroken = start(asked.folder / "unbroken.parquet")
@@ -75,10 +79,13 @@ def main() -> None:
         lost += before.keys() == after.keys()
         before = after
         print(f"kill {kills}: {len(after)} of {parts} parts", flush=True)
-    pd.testing.assert_frame_equal(pd.read_parquet(output), expected, check_exact=True)
+    found = pd.read_parquet(output)
     assert not folder.exists()
-    print(f"killed {kills} times, {lost} of them before a new part: the same table, bit for bit, "
-          f"in {time.monotonic() - began:.0f} s, with {os.environ.get('OMP_NUM_THREADS', 'all')} threads")  # fmt: skip
+    scores = [table.iloc[:, 8:].to_numpy() for table in (found, expected)]
+    off = np.nanmax(np.abs(scores[0] - scores[1])) / np.nanmax(np.abs(scores[1]))
+    print(f"killed {kills} times, {lost} of them before a new part, {time.monotonic() - began:.0f} s in all")
+    print(f"largest difference over the largest score: {off:.1e}")
+    pd.testing.assert_frame_equal(found, expected, check_exact=asked.threads == 1, rtol=0, atol=1e-5)
 
 
 if __name__ == "__main__":
