@@ -64,7 +64,7 @@ def test_a_weight_on_the_wrong_device_is_found(small_config):
     with torch.device("cuda"):
         network = Enformer(small_config)
     network.layers[1].expand = torch.nn.Linear(24, 48)
-    scorer = DifferenceScorer(network, "human")
+    scorer = DifferenceScorer(network, "human", batch_size=2)
     x = torch.zeros(small_config.bins, small_config.dim, device="cuda")
     with pytest.raises(RuntimeError, match="device"):
         scorer.transformer(x, torch.zeros(2, *x.shape, device="cuda"))

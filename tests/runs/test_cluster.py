@@ -1,6 +1,7 @@
 """Parts computed by Dask workers: the same scores, whatever becomes of a worker."""
 
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -68,16 +69,18 @@ def test_a_scheduler_that_is_lost_is_said(case, tmp_path):
     while not file.exists():
         time.sleep(0.05)
     worker = subprocess.Popen(
-        [*dask, "worker", "--scheduler-file", file, "--nthreads", "1", "--no-dashboard", "--local-directory", tmp_path],
+        [*dask, "worker", "--scheduler-file", file, "--nthreads", "1", "--no-dashboard", "--no-nanny",
+         "--local-directory", tmp_path],
         stderr=subprocess.DEVNULL, env=ONE_THREAD,
     )  # fmt: skip
     process = case.start(case.folder / "scores", "--dask", file)
     wait_for_parts(case.folder / "scores", process)
+    worker.send_signal(signal.SIGSTOP)  # so that parts are left to do
     scheduler.kill()
     said = process.communicate(timeout=120)[1]
     worker.kill()
     assert process.returncode == 1, said
-    assert "the Dask scheduler was lost" in said
+    assert "the Dask scheduler was lost" in said, said
     assert "the same command goes on" in said
     assert case.run(case.folder / "scores").exit_code == 0
     case.check(case.folder / "scores")

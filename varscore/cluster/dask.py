@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import ExitStack
 from itertools import islice
 from typing import Any
@@ -19,6 +19,7 @@ from varscore.parts import Done, Finished, Part, Work, Worker
 
 ATTEMPTS = 3
 """How often a part is tried, whether it fails or its worker is lost."""
+LOST = "the Dask scheduler was lost, or has let go of this run"
 AHEAD = 2
 """Parts that are given out for each worker: one to compute, one to go on with."""
 
@@ -56,6 +57,7 @@ class DaskRunner:
     def run(self, work: Work, parts: Iterable[Part], done: Done) -> Iterator[Finished]:
         """As workers finish them. A part that fails three times is told of, and the others go on."""
         from distributed import as_completed
+        from distributed.comm.core import CommClosedError
 
         waiting = iter(parts)
         given: dict[Any, Part] = {}
@@ -70,15 +72,18 @@ class DaskRunner:
             return futures
 
         done(0)
-        going = as_completed(give(self._room()), loop=self.client.loop)
-        for future in going:
-            part = given.pop(future)
-            if future.cancelled():
-                raise ClusterError("the Dask scheduler was lost, or has let go of this run")
-            problem = future.exception()
-            yield Finished(part, problem=_say(problem)) if problem else Finished(part, future.result())
-            future.release()
-            going.update(give(max(1, self._room() - len(given))))
+        try:
+            going = as_completed(give(self._room()), loop=self.client.loop)
+            for future in going:
+                part = given.pop(future)
+                problem = future.exception()
+                if isinstance(problem, CancelledError) or future.cancelled():
+                    raise ClusterError(LOST)
+                yield Finished(part, problem=_say(problem)) if problem else Finished(part, future.result())
+                future.release()
+                going.update(give(max(1, self._room() - len(given))))
+        except (CancelledError, CommClosedError) as error:
+            raise ClusterError(LOST) from error
 
     def _room(self) -> int:
         return AHEAD * max(1, len(self.client.scheduler_info(n_workers=-1)["workers"]))

@@ -35,6 +35,8 @@ def open_cluster(where: str, workers: int | None, *, attempts: int) -> Iterator[
         import distributed
     except ImportError as error:
         raise ClusterError(f"--dask needs Dask: {INSTALL}") from error
+    # what is lost is said once, by varscore
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
     with ExitStack() as resources:
         resources.enter_context(dask.config.set({"distributed.scheduler.allowed-failures": attempts - 1}))
         try:
