@@ -19,9 +19,9 @@ from varscore.parts import Done, Finished, Part, Work, Worker
 
 ATTEMPTS = 3
 """How often a part is tried, whether it fails or its worker is lost."""
-LOST = "the Dask scheduler was lost, or has let go of this run"
 AHEAD = 2
 """Parts that are given out for each worker: one to compute, one to go on with."""
+LOST = "the Dask scheduler was lost, or has let go of this run"
 
 
 class DaskRunner:

@@ -95,11 +95,6 @@ class Folder(ABC):
             BlockingIOError: another process holds one of them.
         """
 
-    def read(self, name: str) -> bytes:
-        """A file's contents. FileNotFoundError if it is not there."""
-        with self.open(name) as file:
-            return file.read()
-
 
 class LocalFolder(Folder):
     """A folder of a file system that this machine has mounted."""
