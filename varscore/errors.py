@@ -3,6 +3,9 @@
 A message says what was found and where, what was expected, and what to do.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class VarscoreError(Exception):
     """Base of all errors varscore raises on purpose."""
@@ -48,9 +51,32 @@ class ScoreError(VarscoreError):
     """The network gave something that is no score, or parts of a run could not be computed."""
 
 
+class TableError(VarscoreError):
+    """A table that was given is not there, or not what is needed."""
+
+
+class ExtraError(VarscoreError):
+    """A package is needed that is not part of the plain installation."""
+
+
 class ClusterError(VarscoreError):
     """Dask is not installed, or there is no such cluster."""
 
 
 class OptionError(VarscoreError, ValueError):
     """An option is outside its range, or does not go with another; the command line calls that wrong usage."""
+
+
+@contextmanager
+def needs(extra: str, what: str) -> Iterator[None]:
+    """To import optional packages in: ExtraError, naming `varscore[extra]`, where one is not installed.
+
+    what: the command or feature that needs it.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise ExtraError(
+            f"{what} needs {error.name or 'packages that are not installed'}: "
+            f"install it with: pip install 'varscore[{extra}]'"
+        ) from error

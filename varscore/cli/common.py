@@ -22,6 +22,16 @@ weights_option = click.option(
 device_option = click.option(
     "--device", default="auto", metavar="DEVICE", show_default=True, help="auto, cpu, cuda or cuda:INDEX."
 )
+tracks_option = click.option(
+    "-t", "--tracks", multiple=True, metavar="TRACK",
+    help="Only these tracks: an identifier, an index or range (4675-5312), a pattern over descriptions "
+    "('CAGE:.*liver'), or @FILE with one of these a line. Repeatable. Without it: all tracks.",
+)  # fmt: skip
+scores_argument = click.argument("scores", type=click.Path())
+stat_option = click.option(
+    "--stat", metavar="STAT", help="Which statistic, where the table has several.  [default: the table's first]"
+)
+overwrite_option = click.option("--overwrite", is_flag=True, help="Replace the output if it exists.")
 precisions = click.Choice(["fp32", "tf32", "bf16"])
 organism_option = click.option(
     "--organism", type=click.Choice(["human", "mouse"]), default="human", show_default=True,

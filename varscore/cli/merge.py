@@ -2,7 +2,7 @@
 
 import click
 
-from varscore.cli.common import reports_errors
+from varscore.cli.common import overwrite_option, reports_errors
 
 
 @click.command(context_settings={"show_default": True})
@@ -10,7 +10,7 @@ from varscore.cli.common import reports_errors
 @click.option(
     "-o", "--output", required=True, metavar="OUT.parquet", type=click.Path(), help="The file to write, or its address."
 )
-@click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")
+@overwrite_option
 @reports_errors
 def merge(folder: str, output: str, overwrite: bool, quiet: bool) -> None:
     """Join the parts that the shards of a run have left in FOLDER.

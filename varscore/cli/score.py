@@ -14,6 +14,7 @@ from varscore.cli.common import (
     precisions,
     reports_errors,
     track_table_option,
+    tracks_option,
     weights_option,
 )
 from varscore.errors import OptionError
@@ -64,11 +65,7 @@ class Shard(click.ParamType):
 @weights_option
 @organism_option
 @track_table_option
-@click.option(
-    "-t", "--tracks", multiple=True, metavar="TRACK",
-    help="Only these tracks: an identifier, an index or range (4675-5312), a pattern over descriptions "
-    "('CAGE:.*liver'), or @FILE with one of these a line. Repeatable. Without it: all tracks.",
-)  # fmt: skip
+@tracks_option
 @click.option(
     "--window", type=click.Choice(["centered", "shared"]), default="centered",
     help="Centre a window on every variant, or let variants near each other share one, which is faster.",

@@ -28,6 +28,23 @@ class Track:
     identifier: str
     description: str
 
+    @property
+    def assay(self) -> str:
+        """What was measured: DNASE, ATAC, CHIP or CAGE in Enformer's tables; the whole description without a colon."""
+        return self.description.partition(":")[0]
+
+    @property
+    def target(self) -> str | None:
+        """Of CHIP, the protein or histone mark: H3K4me3 in `CHIP:H3K4me3:stomach`."""
+        parts = self.description.split(":", 2)
+        return parts[1] if parts[0] == "CHIP" and len(parts) > 2 else None
+
+    @property
+    def tissue(self) -> str:
+        """In which cells: what follows assay and target, without a comma at its end."""
+        after = self.description.split(":", 2 if self.target else 1)[-1]
+        return after.strip().rstrip(",")
+
 
 def load_tracks(path: Path | str, expected: int | None = None) -> list[Track]:
     """Read a track table.
