@@ -18,6 +18,7 @@ from safetensors.torch import save_file
 from tests.conftest import SHARED, randomise, sha256
 from varscore import score_vcf
 from varscore.engine.difference_scorer import DifferenceScorer
+from varscore.engine.windows import Scores
 from varscore.network.checkpoint import published_names
 from varscore.network.enformer import Enformer, EnformerConfig
 
@@ -82,13 +83,13 @@ def main() -> None:
     noise = np.random.default_rng(0).normal(size=(2 * PART, TRACKS))
     spent = 0.0
 
-    def drawn(_scorer: object, _reference: object, jobs: list[object], _done: object) -> np.ndarray:
+    def drawn(_scorer: object, _reference: object, jobs: list[object], _done: object) -> Scores:
         nonlocal spent
         began = time.monotonic()
         first = len(jobs) % 97
         found = noise[first : first + len(jobs)] * (1 + len(jobs) / PART)
         spent += time.monotonic() - began
-        return found
+        return Scores(found[:, None], [])
 
     DifferenceScorer.score = drawn  # type: ignore[method-assign]
     torch.set_num_threads(1)

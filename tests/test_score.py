@@ -253,7 +253,7 @@ def test_the_file_opens_everywhere_and_describes_itself(region, chosen, small_mo
     assert all(str(schema.field(name).type) == "string" for name in strings)
     assert all(str(schema.field(name).type) == "int32" for name in numbers)
     assert all(str(field.type) == "float" for field in schema if field.name not in FIXED)
-    assert schema.field("H001").metadata == {b"description": b"CAGE:liver, adult 1"}
+    assert schema.field("H001").metadata == {b"description": b"CAGE:liver, adult 1", b"statistic": b"SAD"}
 
     expected = pd.read_parquet(output, columns=["pos", "H001"])
     assert list(expected.columns) == ["pos", "H001"]

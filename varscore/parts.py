@@ -10,23 +10,28 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
+import pyarrow as pa
 import torch
 
 from varscore.engine.device import resolve_device, without_denormals
 from varscore.engine.difference_scorer import DifferenceScorer
 from varscore.engine.plain import PlainScorer
 from varscore.engine.precision import Precision
-from varscore.engine.windows import Job
+from varscore.engine.readout import gene_formulas
+from varscore.engine.statistics import Statistic, exchanged, with_counterparts
+from varscore.engine.windows import Job, Scores
 from varscore.errors import DeviceError, ScoreError
+from varscore.genome.genes import read_genes
 from varscore.genome.planning import OnRefMismatch, Placed, place
 from varscore.genome.reference import Reference
 from varscore.genome.variant import Status, Variant
 from varscore.genome.window import WindowPolicy
+from varscore.genome.window_genes import WindowGenes
 from varscore.network.checkpoint import load_enformer
 from varscore.network.enformer import EnformerConfig
 from varscore.network.tracks import Track
 from varscore.store.folder import Folder
-from varscore.store.scores import encode_table, score_schema, score_table
+from varscore.store.scores import GENE_FIELDS, ROW_FIELDS, encode_table, score_schema, score_table
 
 Engine = Literal["difference", "plain"]
 Done = Callable[[float], None]
@@ -35,7 +40,10 @@ Done = Callable[[float], None]
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that shapes scores, and the device that computes them."""
+    """All that shapes scores, and the device that computes them.
+
+    genes: the file with those that have scores of their own. tss_flank: bins on either side of a TSS's that count.
+    """
 
     fasta: Path
     architecture: Mapping[str, Any]
@@ -43,6 +51,7 @@ class Recipe:
     device: str
     organism: str
     tracks: Sequence[Track]
+    statistics: Sequence[Statistic]
     policy: WindowPolicy
     rc: bool
     shifts: Sequence[int]
@@ -50,15 +59,27 @@ class Recipe:
     precision: Precision
     batch_size: int | None
     on_ref_mismatch: OnRefMismatch
+    genes: Path | None = None
+    tss_flank: int = 0
+
+    def schema(self, rows: Sequence[pa.Field] = ROW_FIELDS) -> pa.Schema:
+        """Of the scores of alleles; or of genes, by the columns before them."""
+        of_alleles = rows is ROW_FIELDS
+        names = [str(one) for one in self.statistics] if of_alleles else gene_formulas(self.statistics)
+        return score_schema([(track.identifier, track.description) for track in self.tracks], names, rows)
 
 
 @dataclass(frozen=True)
 class Work:
-    """What a process needs to compute any part of a run. run: what is written into each part's metadata."""
+    """What a process needs to compute any part of a run.
+
+    run: what is written into each part's metadata. genes: where the scores of genes go, if they are asked for.
+    """
 
     recipe: Recipe
     folder: Folder
     run: Mapping[str, Any]
+    genes: Folder | None = None
 
 
 class Part(NamedTuple):
@@ -114,11 +135,18 @@ class RunHere:
 
 
 class Scorer(Protocol):
-    """An engine: SAD [n, T] of n jobs, telling `done` how many alleles were just finished."""
+    """An engine: statistics of n jobs, telling `done` how many alleles were just finished."""
 
-    def score(self, reference: Reference, jobs: Sequence[Job], done: Done) -> np.ndarray:
-        """SAD [n, T] float64, in the order of the jobs."""
+    def score(self, reference: Reference, jobs: Sequence[Job], done: Done) -> Scores:
+        """In the order of the jobs."""
         ...
+
+
+class Rows(NamedTuple):
+    """Rows of a table before their scores, and these [rows, statistics, tracks] float32."""
+
+    rows: list[tuple[Any, ...]]
+    scores: np.ndarray
 
 
 class Worker:
@@ -128,17 +156,30 @@ class Worker:
         recipe = self.recipe = work.recipe
         self.work, self.device = work, resolve_device(recipe.device)
         self.reference = Reference(recipe.fasta, quiet=True)
-        self.schema = score_schema([(track.identifier, track.description) for track in recipe.tracks])
+        config = EnformerConfig(**recipe.architecture)
+        # where REF and ALT are exchanged, each is needed for the other
+        swaps = recipe.on_ref_mismatch == "swap"
+        self.statistics = with_counterparts(recipe.statistics) if swaps else list(recipe.statistics)
+        self.genes: WindowGenes | None = None
+        if recipe.genes is not None:
+            self.genes = WindowGenes(
+                read_genes(recipe.genes),
+                crop=config.crop, bins_out=config.bins_out, bin_size=config.bin_size, flank=recipe.tss_flank,
+            )  # fmt: skip
         with without_denormals(), self._memory_errors():
-            network = load_enformer(recipe.weights, self.device, config=EnformerConfig(**recipe.architecture))
+            network = load_enformer(recipe.weights, self.device, config=config)
             network.keep_tracks(recipe.organism, [track.index for track in recipe.tracks])
             self.scorer: Scorer
             if recipe.engine == "plain":
-                self.scorer = PlainScorer(network, recipe.organism, rc=recipe.rc, batch_size=recipe.batch_size or 1)
+                self.scorer = PlainScorer(
+                    network, recipe.organism,
+                    rc=recipe.rc, batch_size=recipe.batch_size or 1, statistics=self.statistics,
+                )  # fmt: skip
             else:
                 self.scorer = DifferenceScorer(
-                    network, recipe.organism, rc=recipe.rc, precision=recipe.precision, batch_size=recipe.batch_size
-                )
+                    network, recipe.organism,
+                    rc=recipe.rc, precision=recipe.precision, batch_size=recipe.batch_size, statistics=self.statistics,
+                )  # fmt: skip
 
     def close(self) -> None:
         """Let go of the reference."""
@@ -159,46 +200,88 @@ class Worker:
             for variant in part.variants
         ]  # fmt: skip
         with without_denormals(), self._memory_errors():
-            rows, scores, scored = self._rows(placed, done)
+            alleles, genes = self._score(placed, done)
         statuses = Counter(one.status for one in placed)
+        run = {**self.work.run, "part": part.name}
+        if genes is not None and self.work.genes is not None:
+            # first, so that a part whose alleles are there is whole
+            table = score_table(recipe.schema(GENE_FIELDS), genes.rows, _flat(genes.scores))
+            self.work.genes.put(part.name, encode_table(table, {**run, "table": "genes"}))
+            run["gene_rows"] = len(table)
+        scored = np.array([one.edit is not None for one in placed], bool)
         counted = {status.value: count for status, count in statuses.items()}
-        table = score_table(self.schema, rows, scores, scored)
-        self.work.folder.put(part.name, encode_table(table, {**self.work.run, "part": part.name, "alleles": counted}))
+        table = score_table(recipe.schema(), alleles.rows, _flat(alleles.scores), scored)
+        self.work.folder.put(part.name, encode_table(table, {**run, "alleles": counted}))
         return statuses
 
-    def _rows(self, placed: Sequence[Placed], done: Done) -> tuple[list[tuple[Any, ...]], np.ndarray, np.ndarray]:
-        """The rows of alleles, their scores [scored, T] in the file's sign, and which rows were scored [rows]."""
+    def _score(self, placed: Sequence[Placed], done: Done) -> tuple[Rows, Rows | None]:
+        """The rows of all alleles, with the scores of those that are scored; and those of their genes."""
         policy, shifts = self.recipe.policy, self.recipe.shifts
-        rows, signs, jobs = [], [], []
+        rows, jobs, edited = [], [], []
         for one in placed:
             variant, start, index = one.variant, None, None
             if one.stretch is not None and one.edit is not None:
-                jobs += [Job(one.stretch, one.edit, policy.start(one.edit, shift)) for shift in shifts]
-                signs.append(-1 if one.swapped else 1)
+                edited.append(one)
+                jobs += [self._job(one, policy.start(one.edit, shift)) for shift in shifts]
                 start = policy.start(one.edit)
                 index = one.edit.anchor - start
-            spelled = (variant.chrom, variant.pos, variant.id, variant.ref, variant.alt)
-            rows.append((*spelled, one.status.value, start, index))
-        scored = np.array([one.edit is not None for one in placed], bool)
-        scores = np.zeros((0, len(self.recipe.tracks)), np.float32)
-        if jobs:
-            found = self.scorer.score(self.reference, jobs, lambda alleles: done(alleles / len(shifts)))
-            averaged = found.reshape(len(signs), len(shifts), -1).mean(axis=1)
-            with np.errstate(over="ignore"):  # found below
-                scores = (averaged * np.array(signs)[:, None]).astype(np.float32)
-            self._check_numbers([one.variant for one in placed if one.edit is not None], scores)
-        return rows, scores, scored
+            rows.append((*_spelled(variant), one.status.value, start, index))
+        columns = (len(self.recipe.statistics), len(self.recipe.tracks))
+        if not jobs:
+            return Rows(rows, np.zeros((0, *columns), np.float32)), self._genes([], []) if self.genes else None
+        found = self.scorer.score(self.reference, jobs, lambda alleles: done(alleles / len(shifts)))
+        scores = found.alleles.reshape(len(edited), len(shifts), *found.alleles.shape[1:]).mean(axis=1)
+        swapped = np.array([one.swapped for one in edited])
+        if swapped.any():
+            scores[swapped] = exchanged(self.statistics, scores[swapped])
+        with np.errstate(over="ignore"):  # found below
+            scores = scores[:, : columns[0]].astype(np.float32)
+        self._check_numbers([one.variant for one in edited], scores)
+        of_alleles = Rows(rows, scores)
+        return of_alleles, self._genes(edited, found.genes) if self.genes else None
+
+    def _job(self, one: Placed, start: int) -> Job:
+        assert one.stretch is not None
+        assert one.edit is not None
+        genes = self.genes.of(one.variant.chrom, start) if self.genes else ()
+        return Job(one.stretch, one.edit, start, tuple(gene.bins for gene in genes))
+
+    def _genes(self, edited: Sequence[Placed], found: Sequence[np.ndarray]) -> Rows:
+        """The rows of genes: of each allele those that all its shifted windows have, with the mean of their scores."""
+        assert self.genes is not None
+        policy, shifts = self.recipe.policy, self.recipe.shifts
+        formulas = gene_formulas(self.recipe.statistics)
+        computed = [Statistic(name) for name in gene_formulas(self.statistics)]
+        columns = (len(formulas), len(self.recipe.tracks))
+        rows, scores, variants = [], list[np.ndarray]([np.zeros((0, *columns), np.float32)]), []
+        for i, one in enumerate(edited):
+            assert one.edit is not None
+            windows = [self.genes.of(one.variant.chrom, policy.start(one.edit, shift)) for shift in shifts]
+            places = [{gene.gene: place for place, gene in enumerate(window)} for window in windows]
+            for gene in self.genes.of(one.variant.chrom, policy.start(one.edit)):
+                if not all(gene.gene in there for there in places):
+                    continue
+                each = [found[i * len(shifts) + k][there[gene.gene]] for k, there in enumerate(places)]
+                mean: np.ndarray = np.stack(each).mean(axis=0)
+                scores.append((exchanged(computed, mean) if one.swapped else mean)[None, : len(formulas)])
+                tss, distance = gene.nearest(one.variant.pos)
+                named = (gene.gene.gene_id, gene.gene.gene_name, gene.gene.strand, tss, distance)
+                rows.append((*_spelled(one.variant), *named))
+                variants.append(one.variant)
+        together = np.concatenate(scores).astype(np.float32)
+        self._check_numbers(variants, together)
+        return Rows(rows, together)
 
     def _check_numbers(self, variants: Sequence[Variant], scores: np.ndarray) -> None:
         finite = np.isfinite(scores)
         if finite.all():
             return
-        row, column = np.argwhere(~finite)[0]
+        row, statistic, column = np.argwhere(~finite)[0]
         variant, track = variants[row], self.recipe.tracks[column]
         alleles = " ".join(allele if len(allele) <= 20 else f"{allele[:20]}…" for allele in (variant.ref, variant.alt))
         raise ScoreError(
-            f"{variant.chrom}:{variant.pos} {alleles}: the network gave {scores[row, column]} for track "
-            f"{track.identifier}, which is no score; are the weights {self.recipe.weights} damaged? "
+            f"{variant.chrom}:{variant.pos} {alleles}: the network gave {scores[row, statistic, column]} for "
+            f"track {track.identifier}, which is no score; are the weights {self.recipe.weights} damaged? "
             "If they are not, leave this variant out"
         )
 
@@ -212,3 +295,12 @@ class Worker:
             if self.recipe.engine == "plain" and (self.recipe.batch_size or 1) > 2:
                 advice = f"try a smaller --batch-size than {self.recipe.batch_size}"
             raise DeviceError(f"{self.device} is out of memory: {advice}") from error
+
+
+def _spelled(variant: Variant) -> tuple[str, int, str | None, str, str]:
+    return variant.chrom, variant.pos, variant.id, variant.ref, variant.alt
+
+
+def _flat(scores: np.ndarray) -> np.ndarray:
+    """[rows, statistics, tracks] as the columns are in a table."""
+    return scores.reshape(len(scores), -1)

@@ -14,7 +14,9 @@ from typing import Literal
 from varscore import __version__
 from varscore.engine.difference_scorer import default_part_size
 from varscore.engine.precision import Precision, default_precision
-from varscore.errors import FastaError, OptionError, WeightsError
+from varscore.engine.statistics import Statistic, parse_statistics
+from varscore.errors import FastaError, OptionError, OutputError, WeightsError
+from varscore.genome.genes import Gene, read_genes
 from varscore.genome.planning import OnRefMismatch
 from varscore.genome.reference import Reference
 from varscore.genome.regions import Region, parse_region, read_regions_file
@@ -30,7 +32,6 @@ from varscore.run import Outcome, Progress, carry_out, refuse_another_plan, refu
 from varscore.store.output import Output, read_plan
 from varscore.store.plan import Plan, survey
 from varscore.store.provenance import describe_run
-from varscore.store.scores import score_schema
 
 log = logging.getLogger("varscore")
 
@@ -42,6 +43,8 @@ the bins does (examples/shared_windows.py)."""
 @dataclass(frozen=True)
 class Summary:
     """What is there after a run, and how it came there.
+
+    output: the table of alleles. genes: that of genes, if there is one.
 
     statuses: of all alleles of this run or shard. there_already: how many of them an earlier run had finished. seconds:
     from the first allele to the last, without loading the model.
@@ -57,6 +60,7 @@ class Summary:
     newly_scored: int
     seconds: float
     missing_parts: int = 0
+    genes: str | None = None
 
     @property
     def alleles(self) -> int:
@@ -84,6 +88,9 @@ def score_vcf(
     track_table: Path | str | None = None,
     organism: str = "human",
     tracks: Sequence[str | int] | None = None,
+    statistics: Sequence[str] = ("SAD",),
+    genes: Path | str | None = None,
+    tss_flank: int = 0,
     rc: bool = True,
     shifts: Sequence[int] = (0,),
     window_index: int | None = None,
@@ -106,6 +113,8 @@ def score_vcf(
 ) -> Summary:
     """Score every ALT allele of a VCF on every chosen track, and write one row each to Parquet.
 
+    With genes, a second table has a row for each allele and gene: see `genes`.
+
     The work is cut into parts, and a part that is finished stays. The same call again, after whatever ended the first,
     computes those that are not there.
 
@@ -120,6 +129,12 @@ def score_vcf(
         track_table: a file to use instead of the model's own for this organism.
         organism: whose tracks.
         tracks: identifiers, indices, or patterns over descriptions; all tracks where None.
+        statistics: of `varscore.engine.statistics.FORMULAS`, each perhaps with a mask: `logSAD@2001` is that of the
+            bins of 2,001 bp around the variant. With several, columns are named STATISTIC:TRACK.
+        genes: GTF or BED file. The output then has a neighbour, scores.genes.parquet or scores.genes/, with a row for
+            each scored allele and each gene with a TSS in the predicted bins, and the same statistics (without masks)
+            of the bins in which its transcription starts.
+        tss_flank: bins on either side of a TSS's that belong to it too.
         rc: average the predictions of both strands.
         shifts: window shifts in base pairs to average over; +1 moves the sequence right by one.
         window_index: 0-based place in the window of the variant's first base (for indels, of the base before); by
@@ -176,13 +191,22 @@ def score_vcf(
         raise OptionError(f"precision {precision} needs the difference engine: the plain one would score noise")
     if not shifts or not all(0 <= policy.index + shift < spec.window for shift in shifts):
         raise OptionError(f"shifts are {list(shifts)}: expected at least one, and the variant still in the window")
+    computed = parse_statistics(statistics)
+    if not computed:
+        raise OptionError("statistics: expected at least one, such as SAD")
+    config = EnformerConfig(**spec.architecture)
+    _check_masks(computed, policy, shifts, config)
+    if not 0 <= tss_flank <= config.bins_out:
+        raise OptionError(f"tss_flank is {tss_flank}, expected 0 to {config.bins_out} bins")
+    listed = None if genes is None else read_genes(genes)
+    if listed is not None and target.genes.check(overwrite=overwrite) is not None and there_run is None:
+        raise OutputError(f"output {target.genes} exists already: choose another name, or replace it with --overwrite")
     chosen_device = runner.resolve(device)
     chosen_precision = Precision(precision or ("fp32" if engine == "plain" else default_precision(chosen_device)))
     table = fetch_track_table(spec, organism, table=track_table)
     all_tracks = load_tracks(table, spec.track_table(organism).tracks)
     chosen = [all_tracks[i] for i in select_tracks(all_tracks, None if tracks is None else [str(t) for t in tracks])]
     within = _regions(regions, regions_file)
-    config = EnformerConfig(**spec.architecture)
     usual_size = there_plan.part_size if there_plan else default_part_size(config, chosen_device, engine)
 
     with ExitStack() as resources:
@@ -212,7 +236,7 @@ def score_vcf(
             "track_table_sha256": sha256_of(table),
             "organism": organism,
             "tracks": {"count": len(chosen), "digest": _digest_of_tracks(chosen)},
-            "statistics": ["SAD"],
+            "statistics": [str(one) for one in computed],
             "window": {
                 "length": policy.length,
                 "policy": window,
@@ -226,9 +250,12 @@ def score_vcf(
             "engine": engine,
             "on_ref_mismatch": on_ref_mismatch,
         }
+        if listed is not None:
+            settings["genes"] = {"count": len(listed), "digest": _digest_of_genes(listed), "tss_flank": tss_flank}
         plan = Plan(settings, part_size or usual_size, tuple(found.parts))
         run = describe_run(
             command,
+            {str(one): one.definition for one in computed},
             vcf=vcf,
             fasta=str(fasta),
             weights_file=weights_file.name,
@@ -242,6 +269,7 @@ def score_vcf(
             return Summary(
                 str(target), spec.name, organism, len(chosen), str(chosen_device), dict(outcome.statuses),
                 outcome.there_already, outcome.newly_scored, outcome.seconds, missing,
+                None if genes is None else str(target.genes),
             )  # fmt: skip
 
         if there_run is not None:
@@ -251,18 +279,37 @@ def score_vcf(
             return summary(Outcome(there, there.total()))
         refuse_another_plan(target.folder, plan, there_plan)
         recipe = Recipe(
-            fasta.absolute(), spec.architecture, weights_file.absolute(), device, organism, tuple(chosen), policy, rc,
-            tuple(shifts), engine, chosen_precision, batch_size, on_ref_mismatch,
+            fasta.absolute(), spec.architecture, weights_file.absolute(), device, organism, tuple(chosen),
+            tuple(computed), policy, rc, tuple(shifts), engine, chosen_precision, batch_size, on_ref_mismatch,
+            None if genes is None else Path(genes).absolute(), tss_flank,
         )  # fmt: skip
-        schema = score_schema([(track.identifier, track.description) for track in chosen])
         mine = plan.shard(*shard or (1, 1))
-        work = Work(recipe, target.folder, run)
+        work = Work(recipe, target.folder, run, None if genes is None else target.genes.folder)
         again = resources.enter_context(closing(variants()))
-        outcome = carry_out(plan, mine, target, schema, work, again, runner, progress, overwrite=overwrite)
+        outcome = carry_out(plan, mine, target, work, again, runner, progress, overwrite=overwrite)
     if target.is_file:
         return summary(outcome)
     there = target.folder.names()
     return summary(outcome, missing=sum(plan.name(index) not in there for index in range(len(plan.parts))))
+
+
+def _check_masks(
+    statistics: Sequence[Statistic], policy: WindowPolicy, shifts: Sequence[int], config: EnformerConfig
+) -> None:
+    """Raise OptionError if a mask is asked for where the variant may stand outside the predicted bins."""
+    masked = [one for one in statistics if one.width is not None]
+    off = policy.grid // 2
+    first, end = config.crop * config.bin_size, (config.crop + config.bins_out) * config.bin_size
+    if masked and not all(first <= policy.index + shift - off and policy.index + shift + off < end for shift in shifts):
+        raise OptionError(
+            f"statistic {masked[0]} needs the variant in the predicted bins, index {first} to {end - 1} of the window: "
+            "choose a smaller window_grid, another window_index or other shifts"
+        )
+
+
+def _digest_of_genes(genes: Iterable[Gene]) -> str:
+    lines = (f"{g.chrom}\t{g.gene_id}\t{g.gene_name}\t{g.strand}\t{g.tss}\n" for g in genes)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def _digest_of_tracks(tracks: Iterable[Track]) -> str:

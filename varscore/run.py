@@ -20,6 +20,7 @@ from varscore.parts import Finished, Part, Runner, Work
 from varscore.store.folder import Folder
 from varscore.store.output import Output, check_part, is_ours, merge, read_plan, remove_parts, unfinished, write_plan
 from varscore.store.plan import PLAN_FILE, Plan, cut, differences, digest_of
+from varscore.store.scores import GENE_FIELDS
 
 log = logging.getLogger("varscore")
 
@@ -45,7 +46,6 @@ def carry_out(
     plan: Plan,
     mine: Sequence[int],
     target: Output,
-    schema: pa.Schema,
     work: Work,
     variants: Iterator[Variant],
     runner: Runner,
@@ -60,22 +60,31 @@ def carry_out(
         ScoreError: parts failed, after all others were computed.
         VcfError: the variants are not those of the plan.
     """
-    folder = target.folder
-    folder.make()
-    if overwrite:
-        _clear(folder)
+    folder, schema = target.folder, work.recipe.schema()
+    genes = None if work.genes is None else (work.genes, work.recipe.schema(GENE_FIELDS))
+    tables = [(folder, schema), *([genes] if genes else [])]
+    for place, columns in tables:
+        place.make()
+        if overwrite:
+            _clear(place)
+        try:
+            write_plan(place, plan, columns, work.run if place is folder else {**work.run, "table": "genes"})
+        except FileExistsError:
+            refuse_another_plan(place, plan, read_plan(place))
+    places = [place for place, _ in tables]
     try:
-        write_plan(folder, plan, schema, work.run)
-    except FileExistsError:
-        refuse_another_plan(folder, plan, read_plan(folder))
-    try:
-        with folder.lock(PLAN_FILE, mine), _says_what_is_kept(folder, alone=len(mine) == len(plan.parts)):
-            folder.remove(unfinished(plan, folder.names(), mine))
-            outcome, missing = _what_is_there(plan, mine, folder, schema)
+        with folder.lock(PLAN_FILE, mine), _says_what_is_kept(places, alone=len(mine) == len(plan.parts)):
+            for place in places:
+                place.remove(unfinished(plan, place.names(), mine))
+            outcome, missing = _what_is_there(plan, mine, folder, schema, genes)
             _compute(plan, missing, work, variants, runner, outcome, progress)
             if target.is_file:
+                # the alleles last: when they are there, all is
+                if work.genes is not None:
+                    merge(work.genes, plan, target.genes.place)
                 merge(folder, plan, target.place)
-                remove_parts(folder)
+                for place in places:
+                    remove_parts(place)
     except BlockingIOError as error:
         raise OutputError(
             f"another run is writing to {folder}: wait for it, stop it, or name another output"
@@ -124,15 +133,16 @@ def _plan_if_whole(folder: Folder) -> Plan | None:
         return None
 
 
-def _what_is_there(plan: Plan, mine: Sequence[int], folder: Folder, schema: pa.Schema) -> tuple[Outcome, list[int]]:
+def _what_is_there(
+    plan: Plan, mine: Sequence[int], folder: Folder, schema: pa.Schema, genes: tuple[Folder, pa.Schema] | None
+) -> tuple[Outcome, list[int]]:
     outcome, missing, names = Outcome(), [], folder.names()
     found = [index for index in mine if plan.name(index) in names]
     if found:
         log.info("%s parts of %s are in %s already: checking them", f"{len(found):,}", f"{len(mine):,}", folder)
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as threads:
-        checked = dict(
-            zip(found, threads.map(lambda index: check_part(folder, plan, schema, index), found), strict=True)
-        )
+        checks = threads.map(lambda index: check_part(folder, plan, schema, index, genes), found)
+        checked = dict(zip(found, checks, strict=True))
     for index in mine:
         statuses = checked.get(index)
         if statuses is not None:
@@ -206,17 +216,18 @@ def _describe(part: Part) -> str:
 
 
 @contextmanager
-def _says_what_is_kept(folder: Folder, *, alone: bool) -> Iterator[None]:
+def _says_what_is_kept(places: Sequence[Folder], *, alone: bool) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
         try:
-            parts = sum(name.startswith("part-") for name in folder.names())
+            parts = sum(name.startswith("part-") for name in places[0].names())
             if parts:
-                error.add_note(f"The parts finished so far ({parts:,}) are kept in {folder}: the same command goes on.")
+                kept = f"The parts finished so far ({parts:,}) are kept in {places[0]}: the same command goes on."
+                error.add_note(kept)
             elif alone:
-                folder.remove({PLAN_FILE})
-                folder.remove_folder()
+                for place in places:
+                    remove_parts(place)
         except OutputError:
             pass  # the first error is the one to report
         raise

@@ -1,5 +1,7 @@
 """The engine on a GPU, as far as that goes without one; and on one, where there is."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,8 +11,8 @@ from tests.conftest import randomise
 from varscore.engine.difference_scorer import DifferenceScorer
 from varscore.engine.plain import PlainScorer
 from varscore.engine.precision import Precision
-from varscore.engine.strand import Strand
-from varscore.engine.windows import EditedWindow, Job, Sequence
+from varscore.engine.statistics import FORMULAS, Statistic
+from varscore.engine.windows import Job
 from varscore.genome.contigs import Stretch
 from varscore.genome.reference import Reference
 from varscore.genome.variant import Edit
@@ -35,27 +37,26 @@ def jobs(reference: Reference) -> list[Job]:
 
 
 @pytest.mark.parametrize("precision", list(Precision))
-@pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.usefixtures("fake_cuda")
-def test_every_tensor_is_on_the_device(small_config, reference, precision, reverse):
+def test_every_tensor_is_on_the_device(small_config, reference, precision):
     """Fake CUDA tensors have no values, but mixing them with the host's is an error."""
-    sequence = Sequence(reference.codes(reference.stretch("z", 0), 0, len(BASES)), 0)
-    edited = [EditedWindow.of(job, small_config.window, reverse=reverse) for job in jobs(reference)]
+    some = [replace(job, genes=((0,), (3, 4, 19))) for job in jobs(reference)]
+    statistics = [Statistic(name, width) for name in FORMULAS for width in (None, 501)]
     with torch.device("cuda"):
         network = Enformer(small_config).eval()
-    scorer = DifferenceScorer(network, "human", precision=precision, batch_size=2)
+    scorer = DifferenceScorer(network, "human", precision=precision, batch_size=2, statistics=statistics)
     # whether digits were lost depends on values
-    scorer._settled = lambda _strand, some, _batch, _x, found, _lost: (some, found)
-    strand = Strand(scorer.trunk, small_config.bins, sequence.reverse() if reverse else sequence, edited)
+    scorer._settled = lambda _views, batch, found, of_genes, _lost: (batch.indices, found, of_genes)
     scored = []
-    for some, found in scorer._batches(strand, edited):
+    for indices, found, of_genes in scorer._batches(scorer._views(reference, some), some):
         assert isinstance(found, FakeTensor)
-        assert (found.device.type, found.dtype, found.shape) == ("cuda", torch.float64, (len(some), 7))
-        scored += some
-    assert sorted(scored) == list(range(len(edited)))
+        assert (found.device.type, found.dtype, found.shape) == ("cuda", torch.float64, (len(indices), 20, 7))
+        assert (of_genes.device.type, of_genes.shape) == ("cuda", (len(indices), 2, 10, 7))
+        scored += indices
+    assert sorted(scored) == list(range(len(some)))
     x = torch.zeros(small_config.bins, small_config.dim, device="cuda")
-    carefully, _ = scorer.transformer(x, torch.zeros(2, *x.shape, device="cuda"), careful=True)
-    assert (carefully.device.type, carefully.shape) == ("cuda", (2, 7))
+    _, carefully, _ = scorer.transformer(x, torch.zeros(2, *x.shape, device="cuda"), careful=True)
+    assert (carefully.device.type, carefully.shape) == ("cuda", (2, 20, 24))
 
 
 @pytest.mark.usefixtures("fake_cuda")
@@ -75,7 +76,7 @@ def test_out_of_memory_halves_the_batch_and_loses_nothing(small_config, referenc
     randomise(network)
     edits = [Edit(p, "A", "T", p) for p in range(4_000, 4_050, 5)]
     some = [Job(reference.stretch("z", 0), edit, 1_950) for edit in edits]
-    expected = DifferenceScorer(network, "human").score(reference, some)
+    expected = DifferenceScorer(network, "human").score(reference, some).alleles
     scorer = DifferenceScorer(network, "human")
     inner, sizes = scorer.transformer, []
 
@@ -87,9 +88,9 @@ def test_out_of_memory_halves_the_batch_and_loses_nothing(small_config, referenc
 
     scorer.transformer = cramped
     progress = []
-    found = scorer.score(reference, some, progress.append)
+    found = scorer.score(reference, some, progress.append).alleles
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
-    assert sizes == [10, 5, 2, 2, 2, 2, 2, *[2] * 5]
+    assert sizes == [10, 5, *[2] * 10]
     assert "batches of 5" in caplog.text
     assert "batches of 2" in caplog.text
     assert sum(progress) == len(some)
@@ -105,7 +106,7 @@ def test_a_gpu_scores_as_the_cpu(small_config, reference, precision, bound):
         pytest.skip("no CUDA device")
     network = Enformer(small_config).double()
     randomise(network, gain=0.7)
-    exact = PlainScorer(network, "human").score(reference, jobs(reference))
+    exact = PlainScorer(network, "human").score(reference, jobs(reference)).alleles
     scorer = DifferenceScorer(network.float().cuda(), "human", precision=Precision(precision))
-    found = scorer.score(reference, jobs(reference))
+    found = scorer.score(reference, jobs(reference)).alleles
     assert np.sqrt(((found - exact) ** 2).mean() / (exact**2).mean()) < bound

@@ -13,8 +13,7 @@ from torch.utils._pytree import tree_leaves
 from varscore.engine.difference_scorer import DifferenceScorer
 from varscore.engine.memory import AT_MOST, FIXED_BYTES, alternative_bytes, batch_size_for
 from varscore.engine.precision import Precision
-from varscore.engine.strand import Strand
-from varscore.engine.windows import EditedWindow, Job, Sequence
+from varscore.engine.windows import Job, Sequence
 from varscore.genome.contigs import Stretch
 from varscore.genome.variant import Edit
 from varscore.network.enformer import Enformer, EnformerConfig
@@ -50,18 +49,18 @@ class LiveBytes(TorchDispatchMode):
 
 def peak_bytes(network: Enformer, alternatives: int, precision: Precision, *, indels: bool) -> int:
     """Of one shared window, without the weights."""
-    config = network.config
     codes = np.random.default_rng(0).integers(0, 4, 400_000).astype(np.uint8)
     places = [150_000 + 7 * i for i in range(alternatives)]
     edits = [Edit(place, "A", "CC" if indels else "C", place) for place in places]
     stretch = Stretch("z", 0, 400_000, whole=True)
-    edited = [EditedWindow.of(Job(stretch, edit, 50_000), config.window, reverse=False) for edit in edits]
+    jobs = [Job(stretch, edit, 50_000) for edit in edits]
     with LiveBytes() as live:
         scorer = DifferenceScorer(network, "human", precision=precision, batch_size=alternatives)
         # whether digits were lost depends on values
-        scorer._settled = lambda _strand, some, _batch, _x, found, _lost: (some, found)
-        strand = Strand(scorer.trunk, config.bins, Sequence(codes, 0), edited)
-        assert [len(some) for some, _ in scorer._batches(strand, edited)] == [alternatives]
+        scorer._settled = lambda _views, batch, found, of_genes, _lost: (batch.indices, found, of_genes)
+        scorer._sequence = lambda _reference, _jobs: Sequence(codes, 0)
+        views = scorer._views(None, jobs)
+        assert [len(some) for some, _, _ in scorer._batches(views, jobs)] == [alternatives]
     return live.peak
 
 

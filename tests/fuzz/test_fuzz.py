@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tests.fuzz.mutate import KINDS, run
 from varscore import score_vcf
 from varscore.engine.difference_scorer import DifferenceScorer
+from varscore.engine.windows import Scores
 
 BASES = "ACGTTGCAAC" * 900
 
@@ -71,7 +72,9 @@ def test_every_alt_of_a_drawn_vcf_is_a_row(lines, end, version, named, small_mod
     if lines and not any(line.split("\t")[0] in ("z", "chrz", "chr1") for line, _ in lines):
         return  # no contig in common is an error
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(DifferenceScorer, "score", lambda _scorer, _reference, jobs, _done: np.zeros((len(jobs), 7)))
+        patched.setattr(
+            DifferenceScorer, "score", lambda _scorer, _reference, jobs, _done: Scores(np.zeros((len(jobs), 1, 7)), [])
+        )
         summary = score_vcf(vcf, folder / "genome.fa", folder / "out.parquet", model=str(small_model), part_size=5)
     expected = [
         (line.split("\t")[0], int(line.split("\t")[1]), alt)

@@ -128,7 +128,7 @@ def measure(task: Task) -> Measured:
             engine = scorer(network, case)
 
             def score(some: list[Job]) -> np.ndarray:
-                return engine.score(reference, some)
+                return engine.score(reference, some).alleles[:, 0]
 
         for weight in network.parameters():
             weight.sum()  # reads what is mapped from the file

@@ -67,6 +67,19 @@ class Shard(click.ParamType):
 @track_table_option
 @tracks_option
 @click.option(
+    "--stat", "statistics", multiple=True, default=["SAD"], metavar="STAT",
+    help="SAD, SADM, SAR, logSAD, SAX, D1, D2, JS, REF or ALT, over all predicted bins; or, as logSAD@2001, over those "
+    "of 2,001 bp around the variant. Repeatable, or with commas: columns are then called STAT:TRACK.",
+)  # fmt: skip
+@click.option(
+    "--genes", type=click.Path(dir_okay=False), metavar="FILE",
+    help="GTF or BED: score the genes whose transcription starts within the prediction, too, into OUT.genes.parquet.",
+)  # fmt: skip
+@click.option(
+    "--tss-flank", type=click.IntRange(min=0), default=0, metavar="BINS",
+    help="Bins of 128 bp on either side of a TSS's that count for its gene.",
+)  # fmt: skip
+@click.option(
     "--window", type=click.Choice(["centered", "shared"]), default="centered",
     help="Centre a window on every variant, or let variants near each other share one, which is faster.",
 )  # fmt: skip
@@ -130,6 +143,7 @@ def score(
     quiet: bool,
     region: tuple[str, ...],
     tracks: tuple[str, ...],
+    statistics: tuple[str, ...],
     dask: str | None,
     workers: int | None,
     **options: Any,
@@ -138,8 +152,8 @@ def score(
 
     VCF is a VCF, bgzipped VCF or BCF file, or - for standard input. The output has one row per ALT allele, in the VCF's
     order: chrom, pos, id, ref, alt, status, window_start, window_index, then one float32 column per track with
-    SAD, the summed difference ALT − REF of predicted coverage over 114,688 bp around the variant. Alleles that cannot
-    be scored have a status that says why, and nulls.
+    SAD, the summed difference ALT − REF of predicted coverage over 114,688 bp around the variant, or with what --stat
+    asks for. Alleles that cannot be scored have a status that says why, and nulls.
 
     The work is cut into parts, and a finished part stays: the same command again, after whatever ended the first, goes
     on with what is missing. Until all parts are there, those of scores.parquet are in scores.parquet.parts.
@@ -166,6 +180,7 @@ def score(
                 vcf,
                 regions=region or None,
                 tracks=tracks or None,
+                statistics=statistics,
                 command=shlex.join(["varscore", *sys.argv[1:]]),
                 progress=progress,
                 runner=runner,
@@ -194,6 +209,8 @@ def show_summary(summary: "Summary") -> None:
     if summary.seconds_per_allele is not None:
         lines.append((f"{summary.seconds_per_allele:.3g}", f"seconds per allele on {summary.device}"))
     lines.append(("→", summary.output))
+    if summary.genes:
+        lines.append(("→", summary.genes))
     if summary.missing_parts:
         lines.append((f"{summary.missing_parts:,}", "parts are not there yet"))
     width = max(len(value) for value, _ in lines)

@@ -1,10 +1,10 @@
-"""Reference and differences through the transformer and the head together.
+"""Reference and differences through the transformer together.
 
 Beside the reference activation x goes d = alternative − x, for any number of alternatives at once. Linear layers act on
 d alone; the others have rules that never subtract two large, nearly equal numbers. So a score keeps the digits that the
 difference of two predictions loses, and the reference is computed once for all its alternatives.
 
-Shapes: N bins, D channels, B alternatives, T tracks.
+Shapes: N bins, D channels, B alternatives.
 """
 
 import torch
@@ -13,34 +13,32 @@ from torch import Tensor
 
 from varscore.engine.attention import Blocks, DifferenceAttention, Spans
 from varscore.engine.precision import Products
-from varscore.engine.rules import gelu, gelu_change, layer_norm, relu_change, softplus_change
+from varscore.engine.rules import layer_norm, relu_change
 from varscore.network.enformer import Enformer, TransformerLayer, relative_position_features
 
 
 class DifferenceTransformer:
-    """From the trunk's output for a reference and B alternatives to the scores of one organism's tracks.
+    """From the trunk's output for a reference and B alternatives to the transformer's, in the predicted bins.
 
     Args:
         network: its weights are used as they are.
-        organism: whose head.
         products: precision of the matrix products.
         blocks: how much to work on at a time; by default what suits the device.
     """
 
-    def __init__(self, network: Enformer, organism: str, products: Products, blocks: Blocks | None = None) -> None:
-        self.network, self.products, self.head = network, products, network.head_layer(organism)
+    def __init__(self, network: Enformer, products: Products, blocks: Blocks | None = None) -> None:
+        self.network, self.products = network, products
         config = network.config
         weight = network.final.conv.weight
         self.blocks = blocks or Blocks.on(weight.device)
         features = relative_position_features(config.bins, config.value_size, weight.dtype).to(weight.device)
         self.layers = [layer for layer in network.layers if isinstance(layer, TransformerLayer)]
-        self.pointwise = network.final.conv.weight[..., 0]
         self.attention = [DifferenceAttention(layer, features, products, self.blocks) for layer in self.layers]
 
     def __call__(
         self, x: Tensor, d: Tensor, spans: Spans | None = None, *, careful: bool = False
-    ) -> tuple[Tensor, Tensor]:
-        """SAD of every alternative.
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The reference and the changes after all layers.
 
         Args:
             x: the trunk's output for the reference [N, D].
@@ -49,7 +47,8 @@ class DifferenceTransformer:
             careful: compute attention's change by subtraction in rows where the fast formula loses its digits.
 
         Returns:
-            SAD [B, T] in float64, and whether any row lost its digits (a bool tensor; then call again, carefully).
+            x [bins_out, D], d [B, bins_out, D], and whether any row lost its digits (a bool tensor; then call again,
+            carefully).
         """
         lost = torch.zeros((), dtype=torch.bool, device=x.device)
         crop = self.network.config.crop
@@ -61,7 +60,7 @@ class DifferenceTransformer:
             lost |= lost_here
             x, d = x[rows] + change, d[:, rows]
             self._feed_forward(layer, x, d)
-        return self._tracks(x, d), lost
+        return x, d, lost
 
     def _feed_forward(self, layer: TransformerLayer, x: Tensor, d: Tensor) -> None:
         """Add what a layer's second half adds to x [N, D] and d [B, N, D]."""
@@ -75,20 +74,3 @@ class DifferenceTransformer:
                 change = relu_change(low, floor, linear(dn, layer.expand.weight))
                 d[some, rows] += linear(change, contract.weight)
             x[rows] += linear(hidden.relu_(), contract.weight, contract.bias)
-
-    def _tracks(self, x: Tensor, d: Tensor) -> Tensor:
-        """The predicted bins' x [bins, D] and d [B, bins, D] through the last block and the head to SAD [B, T]."""
-        norm, conv, linear = self.network.final.norm, self.network.final.conv, self.products.linear
-        assert norm.running_mean is not None
-        assert norm.running_var is not None
-        gain = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
-        scores = torch.zeros(len(d), self.head.out_features, dtype=torch.float64, device=d.device)
-        for rows in self.blocks.of_rows(slice(0, len(x))):
-            normed = (x[rows] - norm.running_mean) * gain + norm.bias
-            wide = linear(gelu(normed), self.pointwise, conv.bias)
-            logits = linear(gelu(wide), self.head.weight, self.head.bias)
-            for some in self.blocks.of_alternatives(len(d)):
-                d_wide = linear(gelu_change(normed, d[some, rows] * gain), self.pointwise)
-                d_logits = linear(gelu_change(wide, d_wide), self.head.weight)
-                scores[some] += softplus_change(logits, d_logits).sum(dim=-2, dtype=torch.float64)
-        return scores

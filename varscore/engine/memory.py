@@ -20,8 +20,11 @@ KEPT_FREE = 0.2
 
 
 def alternative_bytes(config: EnformerConfig) -> int:
-    """What an alternative adds to the peak, at most: its activations [N, D] and projections, in either precision."""
-    return 5 * config.bins * (3 * config.dim + 2 * config.heads * config.key_size)
+    """What an alternative adds to the peak, at most: its activations [N, D] and projections, in either precision; and
+    what waits for the head, of both strands.
+    """
+    embeddings = 2 * 4 * config.bins_out * 2 * config.dim
+    return 5 * config.bins * (3 * config.dim + 2 * config.heads * config.key_size) + embeddings
 
 
 def batch_size_for(config: EnformerConfig, free: int) -> int:

@@ -16,11 +16,26 @@ Codes = NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One edit to score in the window that starts at the 0-based `start` of its chromosome."""
+    """One edit to score in the window that starts at the 0-based `start` of its chromosome.
+
+    genes: of the window, the predicted bins that each gene's TSSs are in; the same for all jobs of a window.
+    """
 
     stretch: Stretch
     edit: Edit
     start: int
+    genes: tuple[tuple[int, ...], ...] = ()
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Statistics of n jobs.
+
+    alleles: [n, S, T] float64. genes: of each job, [G, S', T] float32, with the formulas of the statistics, each once.
+    """
+
+    alleles: NDArray[np.float64]
+    genes: list[NDArray[np.float32]]
 
 
 @dataclass(frozen=True)

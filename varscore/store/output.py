@@ -44,6 +44,13 @@ class Output:
         address, query = split_address(self.place)
         return Folder.at(f"{address}.parts{query}")
 
+    @property
+    def genes(self) -> Output:
+        """Where the scores of genes go: scores.genes.parquet beside scores.parquet, scores.genes/ beside scores/."""
+        address, query = split_address(self.place)
+        stem, dot, ending = address.rpartition(".") if self.is_file else (address, "", "")
+        return Output(f"{stem}.genes{dot}{ending}{query}", self.is_file)
+
     def check(self, *, overwrite: bool) -> dict[str, Any] | None:
         """Say now, not after hours, that nothing can be written here.
 
@@ -98,13 +105,23 @@ def write_plan(folder: Folder, plan: Plan, schema: pa.Schema, run: Mapping[str, 
     folder.put(PLAN_FILE, encode_table(schema.empty_table(), {**run, "plan": plan.as_json()}), new=True)
 
 
-def check_part(folder: Folder, plan: Plan, schema: pa.Schema, index: int) -> Counter[str] | None:
-    """Read all of a part that is there: how many rows have which status. None if it is damaged, or another plan's."""
+def check_part(
+    folder: Folder, plan: Plan, schema: pa.Schema, index: int, genes: tuple[Folder, pa.Schema] | None = None
+) -> Counter[str] | None:
+    """Read all of a part that is there: how many rows have which status. None if it is damaged, or another plan's.
+
+    genes: where its scores of genes must be too, and their schema.
+    """
     statuses = Counter[str]()
     try:
         for table in _checked_groups(folder, plan, schema, index):
             statuses.update(table["status"].to_pylist())
-    except OutputError:
+        if genes is not None:
+            with folder.open(plan.name(index)) as file:
+                expected = (read_run(file) or {}).get("gene_rows")
+            if sum(map(len, _checked_groups(genes[0], plan, genes[1], index))) != expected:
+                return None
+    except (OutputError, FileNotFoundError):
         return None
     return statuses
 
@@ -130,12 +147,16 @@ def merge(folder: Folder, plan: Plan, place: str) -> None:
         )
     schema, statuses = read_schema(folder), Counter[str]()
     with folder.open(plan.name(0)) as first:
-        run = {**(read_run(first) or {}), "alleles": statuses}
-    run.pop("part", None)
+        run = read_run(first) or {}
+    of_genes = run.get("table") == "genes"
+    run = {key: value for key, value in run.items() if key not in ("part", "gene_rows")}
+    if not of_genes:
+        run["alleles"] = statuses
     with whole_file(place) as sink, TableWriter(sink, schema, run) as writer:
         for index in range(len(plan.parts)):
             for table in _checked_groups(folder, plan, schema, index):
-                statuses.update(table["status"].to_pylist())
+                if not of_genes:
+                    statuses.update(table["status"].to_pylist())
                 writer.write(table)
 
 
@@ -154,7 +175,9 @@ def _checked_groups(folder: Folder, plan: Plan, schema: pa.Schema, index: int) -
                 yield table
     except (OSError, pa.ArrowException) as error:
         raise damaged from error
-    if run is None or (run.get("plan"), run.get("part"), rows) != (plan.digest, name, plan.rows(index)):
+    if run is None or (run.get("plan"), run.get("part")) != (plan.digest, name):
+        raise damaged
+    if run.get("table") != "genes" and rows != plan.rows(index):
         raise damaged
 
 
@@ -194,6 +217,11 @@ def merge_folder(place: str | os.PathLike[str], output: str | os.PathLike[str], 
     plan = read_plan(folder)
     if plan is None:
         raise OutputError(f"{folder} holds no parts of a run: give the folder that `varscore score --shard` filled")
+    genes = Output.of(place).genes.folder
+    if target.genes.check(overwrite=overwrite) is not None:
+        raise OutputError(f"output {target.genes} exists already: choose another name, or replace it with --overwrite")
+    if PLAN_FILE in genes.names():
+        merge(genes, plan, target.genes.place)
     merge(folder, plan, target.place)
     return Merged(len(plan.parts), plan.settings["variants"]["alleles"])
 

@@ -1,12 +1,12 @@
 """What a reader needs to repeat a run, as plain values for the file's metadata."""
 
 import platform
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
 DEFINITIONS = {
-    "SAD": "sum over the output bins of (alternative - reference) of predicted coverage",
     "indels": "left flank fixed, right end of the alternative filled from, or trimmed to, the reference",
     "encoding": "A, C, G, T; any other letter, and what lies outside the contig, is all zeros",
     "pos": "1-based, as in the VCF",
@@ -22,6 +22,10 @@ def describe_software() -> dict[str, str]:
     return {"python": platform.python_version(), **packages, "started": started}
 
 
-def describe_run(command: str | None, **settings: Any) -> dict[str, Any]:
-    """The run's settings with the software's versions and the definitions of what is in the file."""
-    return {"software": describe_software(), "command": command, **settings, "definitions": DEFINITIONS}
+def describe_run(command: str | None, definitions: Mapping[str, str], **settings: Any) -> dict[str, Any]:
+    """The run's settings with the software's versions and the definitions of what is in the file.
+
+    definitions: of the statistics, by name.
+    """
+    described = {**definitions, **DEFINITIONS}
+    return {"software": describe_software(), "command": command, **settings, "definitions": described}

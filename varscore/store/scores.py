@@ -33,25 +33,56 @@ GROUP_BYTES = 64 * 2**20
 """Scores in one row group, at most."""
 
 
-def score_schema(tracks: Sequence[tuple[str, str]]) -> pa.Schema:
-    """The table's schema, of (column name, description) of every track."""
-    scores = [pa.field(name, pa.float32(), metadata={"description": text}) for name, text in tracks]
-    return pa.schema([*ROW_FIELDS, *scores])
+GENE_FIELDS = (
+    *ROW_FIELDS[:5],
+    pa.field("gene_id", pa.string(), nullable=False),
+    pa.field("gene_name", pa.string(), nullable=False),
+    pa.field("strand", pa.string(), nullable=False),
+    pa.field("tss", pa.int32(), nullable=False),
+    pa.field("distance", pa.int32(), nullable=False),
+)
+"""The columns before the tracks in a table of genes, one row for each scored allele and gene. `tss` is the one next to
+the variant, 1-based; `distance` is from it to POS along the gene's strand: negative upstream."""
 
 
-def score_table(schema: pa.Schema, rows: Sequence[tuple[Any, ...]], scores: np.ndarray, scored: np.ndarray) -> pa.Table:
-    """A table of some alleles.
+def score_schema(
+    tracks: Sequence[tuple[str, str]], statistics: Sequence[str] = ("SAD",), rows: Sequence[pa.Field] = ROW_FIELDS
+) -> pa.Schema:
+    """A table's schema.
+
+    Args:
+        tracks: identifier and description of each.
+        statistics: one column each for every track: named as the track where there is one statistic, else
+            `STATISTIC:TRACK`.
+        rows: the columns before.
+    """
+    scores = [
+        pa.field(
+            track if len(statistics) == 1 else f"{statistic}:{track}",
+            pa.float32(),
+            metadata={"description": text, "statistic": statistic},
+        )
+        for statistic in statistics
+        for track, text in tracks
+    ]
+    return pa.schema([*rows, *scores])
+
+
+def score_table(
+    schema: pa.Schema, rows: Sequence[tuple[Any, ...]], scores: np.ndarray, scored: np.ndarray | None = None
+) -> pa.Table:
+    """A table of some alleles, or of some alleles and genes.
 
     Args:
         schema: of `score_schema`.
-        rows: values of `ROW_FIELDS`.
-        scores: [scored rows, tracks].
-        scored: [rows] bool, which rows the scores belong to; the others get nulls.
+        rows: values of the columns before the scores.
+        scores: [scored rows, statistics × tracks].
+        scored: [rows] bool, which rows the scores belong to, the others get nulls; by default all.
     """
-    columns: list[pa.Array] = []
-    for i, field in enumerate(ROW_FIELDS):
-        columns.append(pa.array([row[i] for row in rows], field.type))
-    wide = np.zeros((len(schema) - len(ROW_FIELDS), len(scored)), np.float32)
+    scored = np.ones(len(rows), bool) if scored is None else scored
+    before = len(schema) - scores.shape[1]
+    columns: list[pa.Array] = [pa.array([row[i] for row in rows], schema.field(i).type) for i in range(before)]
+    wide = np.zeros((scores.shape[1], len(scored)), np.float32)
     wide[:, scored] = scores.T
     mask = None if scored.all() else ~scored
     columns += [pa.array(column, mask=mask) for column in wide]
