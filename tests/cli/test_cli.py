@@ -72,7 +72,8 @@ def test_options_reach_the_library(inputs, small_model, monkeypatch):
         "--overwrite",
     ]
     more += ["--window", "shared", "--window-grid", "512", "--engine", "plain", "--precision", "bf16"]
-    more += ["--part-size", "9", "--shard", "2/3"]
+    more += ["--part-size", "9", "--shard", "2/3", "--stat", "SAD,JS", "--stat", "D2@501"]
+    more += ["--genes", "genes.gtf", "--tss-flank", "1"]
     result = score(inputs, small_model, *more)
     assert result.exit_code == 130
     assert "varscore: error: interrupted" in result.stderr
@@ -83,7 +84,8 @@ def test_options_reach_the_library(inputs, small_model, monkeypatch):
         "tracks": ("0", "CAGE:.*liver"), "rc": False, "shifts": [-1, 0, 1], "window_index": 98304, "device": "cpu",
         "batch_size": 4, "regions": ("z:1-10",), "regions_file": None, "pass_only": True, "on_ref_mismatch": "swap",
         "overwrite": True, "window": "shared", "window_grid": 512, "engine": "plain", "precision": "bf16",
-        "part_size": 9, "shard": (2, 3), "runner": None,
+        "part_size": 9, "shard": (2, 3), "runner": None, "statistics": ("SAD,JS", "D2@501"), "genes": "genes.gtf",
+        "tss_flank": 1,
     }  # fmt: skip
 
 

@@ -40,12 +40,12 @@ class Case:
         code = f"""
 import time, varscore.parts as parts
 from varscore.cli import main
-rows = parts.Worker._rows
+rows = parts.Worker._score
 def slowly(*arguments):
     found = rows(*arguments)
     time.sleep({slow})
     return found
-parts.Worker._rows = slowly
+parts.Worker._score = slowly
 main()
 """
         command = [sys.executable, "-c", code, *self.arguments(output, *more)]
