@@ -29,9 +29,9 @@ from varscore.network.zoo import get_model
 class VariantPrediction:
     """Predicted coverage with the reference and the alternative allele.
 
-    start: 0-based coordinate of the first predicted bin's first base. ref, alt: [bins, tracks], the mean of both
-    strands, bins in the order of the forward strand. Right of an indel, a bin of `alt` holds other bases than that of
-    `ref`: the network sees the alternative's own sequence.
+    start: 0-based coordinate of the first predicted bin's first base. ref, alt: float32 [bins, tracks], the mean of
+    both strands, bins in the order of the forward strand. Right of an indel, a bin of `alt` holds other bases than that
+    of `ref`: the network sees the alternative's own sequence.
     """
 
     variant: Variant
@@ -66,7 +66,6 @@ def predict_variant(
     organism: str = "human",
     rc: bool = True,
     device: str = "auto",
-    dtype: torch.dtype = torch.float32,
     most_tracks: int | None = None,
 ) -> VariantPrediction:
     """Predict both alleles of a variant in its centred window: two forwards of the network on each strand, in float32.
@@ -81,7 +80,6 @@ def predict_variant(
         organism: whose tracks.
         rc: average the predictions of both strands.
         device: `auto`, `cpu`, `cuda` or `cuda:i`.
-        dtype: of the network. Float64 takes twice the memory, and is for checks.
         most_tracks: refuse to predict more than these, before anything is loaded.
 
     Raises:
@@ -106,12 +104,12 @@ def predict_variant(
     assert file is not None
     config = EnformerConfig(**spec.architecture)
     with without_denormals(), Products().active():
-        network = load_enformer(file, resolve_device(device), config=config, dtype=dtype)
+        network = load_enformer(file, resolve_device(device), config=config)
         network.keep_tracks(organism, [track.index for track in chosen])
 
         def predict(codes: np.ndarray) -> np.ndarray:
             batch = torch.from_numpy(np.ascontiguousarray(codes[None])).to(network.final.conv.weight.device)
-            return network(one_hot(batch, dtype), organisms=[organism])[organism][0].cpu().numpy()
+            return network(one_hot(batch), organisms=[organism])[organism][0].cpu().numpy()
 
         alleles = [
             (predict(codes) + predict(reverse_complement(codes))[::-1]) / 2 if rc else predict(codes)

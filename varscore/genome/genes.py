@@ -60,8 +60,8 @@ class GeneIndex:
 def read_genes(path: Path | str) -> list[Gene]:
     """The genes of a GTF or BED file, plain or compressed.
 
-    Of a GTF, every transcript's start is a TSS of its gene; that of the gene itself, where it lists no transcripts. Of a
-    BED, each line is a gene: name in column 4, strand in column 6; lines of one name are one gene with several TSSs.
+    Of a GTF, every transcript's start is a TSS of its gene; that of the gene itself, where it lists no transcripts. Of
+    a BED, each line is a gene: name in column 4, strand in column 6; lines of one name are one gene with several TSSs.
 
     Raises:
         TableError: no such file, not a GTF or BED, or a line that does not fit.
@@ -111,7 +111,7 @@ def _genes(found: dict[tuple[str, str], _Found]) -> Iterator[Gene]:
 def _read_gtf(file: BinaryIO, path: Path) -> Iterator[Gene]:
     found: dict[tuple[str, str], _Found] = {}
     line: Any = None
-    parse = pysam.asGTF()
+    parse: Any = pysam.asGTF()
     try:
         with quiet_htslib():
             for raw in file:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from varscore.analysis.saturation import BASES, Saturation
+from varscore.errors import needs
 from varscore.plots.style import BASE_COLOURS, BLACK, DIVERGING, DOUBLE, note_on_model, shortened
 
 if TYPE_CHECKING:
@@ -93,23 +95,13 @@ def _label(heat: Axes, rows: int, x: np.ndarray) -> None:
 
 
 def draw_letters(axes: Axes, letters: str, heights: np.ndarray, x: np.ndarray) -> None:
-    """Letters of these heights [n], each one wide and centred at x [n], upside up above zero and below.
-
-    Drawn as outlines: at these sizes text would not fill its box.
-    """
-    from matplotlib.font_manager import FontProperties
-    from matplotlib.patches import PathPatch
-    from matplotlib.textpath import TextPath
-    from matplotlib.transforms import Affine2D
-
-    font = FontProperties(family="DejaVu Sans", weight="bold")
-    shapes = {letter: TextPath((0, 0), letter, size=1, prop=font) for letter in set(letters)}
-    for letter, height, at in zip(letters, heights, x, strict=True):
-        if not height:
-            continue
-        box = shapes[letter].get_extents()
-        fit = Affine2D().translate(-box.x0, -box.y0).scale(0.92 / box.width, abs(height) / box.height)
-        fit = fit.translate(at - 0.46, min(0.0, height))
-        axes.add_patch(PathPatch(fit.transform_path(shapes[letter]), color=BASE_COLOURS[letter], linewidth=0))
-    axes.set_xlim(x[0] - 0.5, x[-1] + 0.5)
-    axes.axhline(0, color=BLACK, linewidth=0.4)
+    """Letters of these heights [n], each one wide and centred at x [n], upside up above zero and below."""
+    with needs("analysis", "varscore plot"):
+        import logomaker
+    known = np.array(list(letters))[:, None] == list(BASES)
+    matrix = pd.DataFrame(known * heights[:, None], index=x, columns=list(BASES))
+    logo = logomaker.Logo(
+        matrix, ax=axes, color_scheme=BASE_COLOURS, font_name="DejaVu Sans", width=0.92, vpad=0, flip_below=False,
+        show_spines=None, baseline_width=0.4,
+    )  # fmt: skip
+    logo.ax.set_xlim(x[0] - 0.5, x[-1] + 0.5)

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 from varscore.analysis.strongest import Overview
 from varscore.errors import TableError
 from varscore.network.tracks import Track
-from varscore.plots.style import BLACK, DOUBLE, DOWN, GREY, UP, note_on_model, shortened
+from varscore.plots.style import BLACK, DOUBLE, DOWN, GREY, UP, fitted, note_on_model, shortened
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_ASSAYS = 6
 """Of a table of one's own, each track may be its own assay."""
-LABEL_LETTERS = 46
+LEFT = 0.355
+"""Where the axis begins, as part of the width; labels stand left of it."""
 
 
 @dataclass
@@ -56,7 +57,7 @@ def draw_tracks(overview: Overview, model: str, *, per_assay: int = 10, variant:
     height = top + bottom + inches_row * (rows + 1.25 * len(shown))
     figure = Figure(figsize=(DOUBLE, height))
     right = 0.975 if variant else 0.745
-    axes = figure.add_axes((0.355, bottom / height, right - 0.355, 1 - (top + bottom) / height))
+    axes = figure.add_axes((LEFT, bottom / height, right - LEFT, 1 - (top + bottom) / height))
     y, ticks, labels = 0.0, [], []
     for assay, lines in shown:
         y += 1.25
@@ -74,14 +75,15 @@ def draw_tracks(overview: Overview, model: str, *, per_assay: int = 10, variant:
         for line in lines:
             y += 1
             ticks.append(y)
-            labels.append(shortened(line.label, LABEL_LETTERS))
+            labels.append(fitted(line.label, (LEFT - 0.015) * DOUBLE * 72, 6.5))
             colour = UP if line.strongest > 0 else DOWN
             axes.plot([0, line.strongest], [y, y], color=colour, linewidth=1)
             others = [value for value in line.values if value != line.strongest]
             axes.plot(others, [y] * len(others), ".", color=GREY, markersize=2.2, markeredgewidth=0, alpha=0.7)
             axes.plot(line.strongest, y, "o", color=colour, markersize=3.6, markeredgewidth=0)
             if not variant:
-                axes.text(1.015, y, shortened(line.allele, 34), va="center_baseline", fontsize=6, clip_on=False,
+                allele = fitted(line.allele, 0.23 * DOUBLE * 72, 6)
+                axes.text(1.015, y, allele, va="center_baseline", fontsize=6, clip_on=False,
                           transform=axes.get_yaxis_transform())  # fmt: skip
     axes.set_yticks(ticks, labels)
     axes.tick_params(axis="y", length=0)

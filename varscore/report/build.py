@@ -84,6 +84,7 @@ def write_report(
         scale_note=_scale_note(found),
         heads=_heads(found),
         pairs=_rows(found),
+        pairs_shown=f"{len(found.pairs):,}",
         pairs_total=f"{sum(int(counts.sum()) for counts in found.counts.values()):,}",
         metadata=json.dumps(table.run, indent=2, ensure_ascii=False),
         version=__version__,
