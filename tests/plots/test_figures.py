@@ -111,12 +111,12 @@ def check_legible(figure):
 
 def test_a_variants_figure_is_legible_and_says_what_it_shows():
     genes = [gene("DGCR8", 20_010_000, 20_040_000), gene("HTF9C", 20_035_000, 20_060_000, "-"),
-             gene("ELSEWHERE", 30_000_000, 30_010_000)]  # fmt: skip
+             gene("AT-THE-VERY-END", 20_114_000, 20_200_000), gene("ELSEWHERE", 30_000_000, 30_010_000)]  # fmt: skip
     figure = draw_variant(prediction(3), genes)
     check_legible(figure)
     svg = rendered(figure, "svg").decode()
     for text in ("rs7  chr22:20,057,345 T&gt;G", "position on chr22 (Mb)", "ALT − REF", "bins of 128 bp", "DGCR8",
-                 "HTF9C", "carries no biology", "SAD +"):  # fmt: skip
+                 "HTF9C", "AT-THE-VERY-END", "carries no biology", "SAD +"):  # fmt: skip
         assert text in svg, text
     assert "ELSEWHERE" not in svg
     assert "carries no biology" not in rendered(draw_variant(prediction(1, model="enformer")), "svg").decode()

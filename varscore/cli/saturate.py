@@ -15,7 +15,12 @@ from varscore.cli.common import overwrite_option, reports_errors
     "-o", "--output", required=True, metavar="OUT.vcf", type=click.Path(dir_okay=False),
     help="The VCF to write; bgzipped if its name ends in .gz.",
 )  # fmt: skip
-@click.option("--deletions", is_flag=True, help="Delete every single base, too.")
+@click.option(
+    "--deletions",
+    is_flag=True,
+    help="Delete every single base, too. All that is right of a "
+    "deletion moves against the bins, and its score holds that as well.",
+)
 @overwrite_option
 @reports_errors
 def saturate(region: str, fasta: str, output: str, deletions: bool, overwrite: bool, quiet: bool) -> None:

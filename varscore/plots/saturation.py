@@ -100,8 +100,8 @@ def draw_letters(axes: Axes, letters: str, heights: np.ndarray, x: np.ndarray) -
         import logomaker
     known = np.array(list(letters))[:, None] == list(BASES)
     matrix = pd.DataFrame(known * heights[:, None], index=x, columns=list(BASES))
-    logo = logomaker.Logo(
+    logomaker.Logo(
         matrix, ax=axes, color_scheme=BASE_COLOURS, font_name="DejaVu Sans", width=0.92, vpad=0, flip_below=False,
         show_spines=None, baseline_width=0.4,
     )  # fmt: skip
-    logo.ax.set_xlim(x[0] - 0.5, x[-1] + 0.5)
+    axes.set_xlim(x[0] - 0.5, x[-1] + 0.5)

@@ -22,6 +22,9 @@ MOST_TRACKS = 8
 MOST_LANES = 6
 """Rows of genes whose names do not touch; what finds no place in them is drawn without its name."""
 
+LETTER = 1 / 105
+"""Width of a gene's letter, of 6 points, as part of the panel's."""
+
 
 def draw_variant(prediction: VariantPrediction, genes: Sequence[Gene] = (), *, width: int | None = None) -> Figure:
     """Two panels for each track, with REF and ALT and with ALT − REF, and one with the genes. To be called in `styled`.
@@ -45,7 +48,7 @@ def draw_variant(prediction: VariantPrediction, genes: Sequence[Gene] = (), *, w
     inches = [0.62, 0.38] * len(prediction.tracks)
     gaps = [0.07, 0.27] * len(prediction.tracks)
     if genes:
-        inches.append(0.12 + 0.15 * max(1, len(lanes)))
+        inches.append(0.08 + 0.2 * max(1, len(lanes)))
     top, bottom = 0.52, 0.46
     height = top + bottom + sum(inches) + sum(gaps[: len(inches) - 1])
     figure = Figure(figsize=(DOUBLE, height))
@@ -112,7 +115,7 @@ def _label_positions(axes: Axes, chrom: str, low: float, high: float) -> None:
 
 def _lanes(genes: Sequence[Gene], low: float, high: float) -> list[list[tuple[Gene, bool]]]:
     """Genes in rows such that neither bodies nor names touch, each with whether its name has room."""
-    per_letter = (high - low) / 105  # 7 inches, letters of 6 points
+    per_letter = (high - low) * LETTER
     lanes: list[list[tuple[Gene, bool]]] = [[] for _ in range(MOST_LANES)]
     taken = [float("-inf")] * MOST_LANES
     for gene in sorted(genes, key=lambda g: (g.start, g.end)):
@@ -125,7 +128,7 @@ def _lanes(genes: Sequence[Gene], low: float, high: float) -> list[list[tuple[Ge
 
 
 def _draw_genes(axes: Axes, lanes: Sequence[Sequence[tuple[Gene, bool]]], low: float, high: float) -> None:
-    """Bodies as lines, an arrow from each TSS in the direction of transcription, names."""
+    """Bodies as lines, an arrow from each TSS in the direction of transcription above, names below."""
     arrow = (high - low) / 70
     for lane, genes in enumerate(lanes):
         for gene, is_named in genes:
@@ -136,18 +139,18 @@ def _draw_genes(axes: Axes, lanes: Sequence[Sequence[tuple[Gene, bool]]], low: f
                 x = tss + 1
                 if low <= x < high:
                     ahead = arrow if gene.strand == "+" else -arrow
-                    axes.plot([x, x], [-lane, -lane + 0.42], color=BLACK, linewidth=0.6)
+                    axes.plot([x, x], [-lane, -lane + 0.38], color=BLACK, linewidth=0.6)
                     axes.annotate(
-                        "", (x + ahead, -lane + 0.42), (x, -lane + 0.42),
+                        "", (x + ahead, -lane + 0.38), (x, -lane + 0.38),
                         arrowprops={"arrowstyle": "-|>,head_width=0.09,head_length=0.16", "linewidth": 0.6,
                                     "color": BLACK, "shrinkA": 0, "shrinkB": 0},
                     )  # fmt: skip
             if is_named:
-                name_at = begin + (1.3 if gene.strand == "+" else 0.4) * arrow
-                axes.text(name_at, -lane + 0.3, gene.gene_name, fontsize=6, va="center", style="italic", clip_on=True)
+                x = max(low, min(begin, high - (high - low) * LETTER * len(gene.gene_name)))
+                axes.text(x, -lane - 0.34, gene.gene_name, fontsize=6, va="center", style="italic", clip_on=True)
     if not lanes:
         axes.text(0.01, 0.5, "no genes here", va="center", transform=axes.transAxes, color=GREY)
-    axes.set_ylim(-len(lanes) + 0.65 if lanes else -0.5, 0.75)
+    axes.set_ylim(-max(1, len(lanes)) + 0.25, 0.65)
     axes.set_ylabel("genes")
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
