@@ -232,6 +232,12 @@ def test_the_distribution_is_legible(tmp_path):
     assert "3 other assays" in rendered(figure, "svg").decode()
 
 
+def test_the_distribution_of_few_scores_is_legible(tmp_path):
+    figure = draw_distribution(overview(tmp_path, ["DNASE"], alleles=4))
+    check_legible(figure)
+    assert "math" not in rendered(figure, "svg").decode()
+
+
 def test_the_same_figure_is_the_same_file(tmp_path):
     for kind in ("png", "svg", "pdf"):
         once, again = (rendered(draw_variant(prediction(1)), kind) for _ in range(2))

@@ -21,7 +21,7 @@ def draw_distribution(overview: Overview) -> Figure:
     To be called in `styled`.
     """
     from matplotlib.figure import Figure
-    from matplotlib.ticker import FuncFormatter
+    from matplotlib.ticker import FuncFormatter, NullFormatter
 
     figure = Figure(figsize=(DOUBLE, 2.3))
     left, right = figure.subplots(
@@ -51,4 +51,5 @@ def draw_distribution(overview: Overview) -> Figure:
     right.set_title("largest of each allele", loc="left")
     for axes in (left, right):
         axes.yaxis.set_major_formatter(FuncFormatter(lambda count, _: f"{count:,.0f}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
     return figure
