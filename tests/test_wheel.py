@@ -59,6 +59,9 @@ def test_the_wheel_holds_the_package_and_the_models_and_no_more(wheel):
     assert {name.split("/")[0] for name in names} == {"varscore", f"varscore-{__version__}.dist-info"}
     assert {
         "varscore/cli/score.py",
+        "varscore/report/page.css",
+        "varscore/report/page.html",
+        "varscore/report/page.js",
         "varscore/_models/enformer/model.toml",
         "varscore/_models/enformer-tiny/model.toml",
         "varscore/_models/enformer-tiny/weights.safetensors",

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from varscore.genome.variant import Edit, Status, alt_status, minimal_edit
+from varscore.errors import VcfError
+from varscore.genome.variant import Edit, Status, Variant, alt_status, minimal_edit, parse_variant
 
 bases = st.text("ACGT", max_size=12)
 
@@ -82,3 +83,26 @@ def test_every_status_has_its_own_explanation() -> None:
     assert len({status.explanation for status in Status}) == len(Status) == 9
     assert Status("too_long") is Status.TOO_LONG
     assert f"{Status.STAR_ALLELE}" == "star_allele"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("chr22:20112513:T:TG", Variant("chr22", 20_112_513, None, "T", "TG")),
+        ("chr22-20112513-T-TG", Variant("chr22", 20_112_513, None, "T", "TG")),
+        (" 22:20,112,513T>tg ", Variant("22", 20_112_513, None, "T", "tg")),
+        ("HLA-A*01:01:5:A:C", Variant("HLA-A*01:01", 5, None, "A", "C")),
+        ("chr1\t7\trs5\tA\tC\t.\tPASS\tAF=0.5\n", Variant("chr1", 7, "rs5", "A", "C")),
+        ("chr1 7 . A C", Variant("chr1", 7, None, "A", "C")),
+    ],
+)
+def test_a_variant_as_people_write_it(text, expected):
+    assert parse_variant(text) == expected
+    again = parse_variant(expected.name)
+    assert (again.name, again.id) == (expected.name, None)
+
+
+@pytest.mark.parametrize("text", ["", "rs12", "chr1:5", "chr1:5:A", "chr1:A:C:5", "chr1:5:A:<DEL>", "chr1 5 . A C,G"])
+def test_what_is_no_variant(text):
+    with pytest.raises(VcfError, match=r"no variant|several ALT"):
+        parse_variant(text)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
+
+from varscore.errors import VcfError
+
+_SPELLED = re.compile(r"(?P<chrom>\S+)[:-](?P<pos>[\d,]+)[:-]?(?P<ref>[A-Za-z]+)[:>-](?P<alt>[A-Za-z]+)")
 
 
 class Status(StrEnum):
@@ -38,6 +43,29 @@ class Variant:
     id: str | None
     ref: str
     alt: str
+
+    @property
+    def name(self) -> str:
+        """How `parse_variant` reads it: chr22:20112513:T:TG."""
+        return f"{self.chrom}:{self.pos}:{self.ref}:{self.alt}"
+
+
+def parse_variant(text: str) -> Variant:
+    """A variant as people write it: `chr22:20112513:T:TG`, `chr22-20112513-T-TG`, `chr22:20,112,513T>TG`; or a VCF's
+    line with one ALT, its fields separated by any white space.
+
+    Raises VcfError.
+    """
+    fields = text.split()
+    if len(fields) >= 5 and fields[1].isdecimal():
+        chrom, pos, name, ref, alt = fields[:5]
+        if "," in alt:
+            raise VcfError(f"'{chrom} {pos} {ref} {alt}' has several ALT alleles: write it with one")
+        return Variant(chrom, int(pos), None if name == "." else name, ref, alt)
+    match = _SPELLED.fullmatch(text.strip())
+    if not match:
+        raise VcfError(f"'{text}' is no variant; write chr22:20112513:T:TG (position, REF and ALT as in a VCF)")
+    return Variant(match["chrom"], int(match["pos"].replace(",", "")), None, match["ref"], match["alt"])
 
 
 @dataclass(frozen=True, slots=True)
