@@ -27,13 +27,13 @@ class Strongest:
     rows: the strongest first: the table's columns that name an allele (and a gene), then `track`, `description`,
         `score`, and `scaled` unless the scale is none.
     statistic, scale: of `score` and of `scaled`.
-    without_scale: alleles among those looked at whose kind (indel or not) is too rare for a standard deviation.
+    unscaled: how many alleles with scores cannot be compared: the only indel of a table, or the only other allele.
     """
 
     rows: pd.DataFrame
     statistic: str
     scale: Scale
-    without_scale: int = 0
+    unscaled: int = 0
 
 
 def strongest(
@@ -92,7 +92,7 @@ def strongest(
         if scales is not None:
             kinds = _is_indel(alleles).astype(int)
             scaled = scores / scales[kinds]
-            unscaled += int((~np.isnan(scores) & np.isnan(scales[kinds])).any(axis=1).sum())
+            unscaled += int((has_score(scores) & ~has_score(scaled)).sum())
         best.look_at(alleles, scores, scaled)
     names = [name for name in table.row_columns if name not in LEFT_OUT]
     rows = best.rows.reindex(columns=[*names, "column", "score", "scaled"])
@@ -100,6 +100,11 @@ def strongest(
     rows.insert(len(names), "track", [track.identifier for track in chosen])
     rows.insert(len(names) + 1, "description", [track.description for track in chosen])
     return Strongest(rows.drop(columns="scaled") if scale == "none" else rows, statistic, scale, unscaled)
+
+
+def has_score(scores: np.ndarray) -> np.ndarray:
+    """Which rows of [rows, columns] have a score in any column: bool [rows]."""
+    return np.asarray(~np.isnan(scores).all(axis=1))
 
 
 def _is_indel(alleles: pd.DataFrame) -> np.ndarray:

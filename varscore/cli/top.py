@@ -83,27 +83,38 @@ def _text(found: Strongest) -> str:
 
 
 def _print(found: Strongest) -> None:
-    from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    heads = {"score": found.statistic, "scaled": {"sd": "in SD", "quantile": "quantile"}.get(found.scale, "")}
-    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for name in found.rows:
-        is_number = name in ("pos", "score", "scaled", "tss", "distance")
-        shown.add_column(heads.get(str(name), str(name)), justify="right" if is_number else "left", overflow="ellipsis")
-    for row in found.rows.fillna({"id": "."}).itertuples(index=False):
-        cells = (f"{value:+.4g}" if isinstance(value, float) else str(value) for value in row)
-        shown.add_row(*map(Text, cells))
+    heads = {"score": found.statistic, "scaled": "in SD" if found.scale == "sd" else found.scale}
+    rows = found.rows[[*found.rows.columns.drop("description"), "description"]].fillna({"id": "."})
+    shown = Table(box=None, pad_edge=False)
+    for name in map(str, rows):
+        head = heads.get(name, name)
+        widest = max([len(head), *map(len, map(_shown, rows[name]))])
+        shown.add_column(
+            head,
+            justify="right" if name in ("pos", "score", "scaled", "tss", "distance") else "left",
+            no_wrap=True,
+            # a long allele is cut short, and the description where the terminal is narrow
+            max_width=12 if name in ("ref", "alt") else None,
+            min_width=None if name == "description" else min(12, widest),
+        )
+    for row in rows.itertuples(index=False):
+        shown.add_row(*(Text(_shown(value)) for value in row))
     Console(highlight=False).print(shown)
 
 
+def _shown(value: object) -> str:
+    return f"{value:+#.3g}" if isinstance(value, float) else str(value)
+
+
 def _say(found: Strongest, model: str, path: str | None) -> None:
-    if found.without_scale:
+    if found.unscaled:
         click.echo(
-            f"varscore: {found.without_scale:,} alleles are left out of some tracks: too few of their kind, indels or "
-            "others, for a standard deviation",
+            f"varscore: {found.unscaled:,} alleles are left out: without others of their kind, indels or not, there is "
+            "no standard deviation (--scale none compares the scores themselves)",
             err=True,
         )
     if model == "enformer-tiny":

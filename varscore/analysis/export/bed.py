@@ -14,7 +14,8 @@ import pandas as pd
 import pysam
 
 from varscore.analysis.export.htsfile import Order, indexed_file
-from varscore.analysis.export.output import check_has_alleles, check_output, has_score, select_statistics
+from varscore.analysis.export.output import check_has_alleles, check_output, select_statistics
+from varscore.analysis.top import has_score
 from varscore.errors import OptionError
 from varscore.store.folder import whole_file
 from varscore.store.table import ScoreColumn, ScoreTable
@@ -133,5 +134,5 @@ def _text_file(path: Path) -> Iterator[tuple[Any, Order]]:
         with whole_file(path) as sink:
             yield sink, Order()
         return
-    with indexed_file(path, "bed") as (temporary, order), pysam.BGZFile(str(temporary), "wb") as sink:
+    with indexed_file(path, "bed") as (temporary, order), pysam.BGZFile(str(temporary), "wb", None) as sink:
         yield sink, order

@@ -6,8 +6,6 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from varscore.errors import OutputError, TableError
 from varscore.store.folder import is_remote, split_address
 from varscore.store.scores import check_file
@@ -53,8 +51,3 @@ def check_has_alleles(table: ScoreTable, what: str) -> None:
     if "gene_id" in table.row_columns:
         raise TableError(f"{table.place} has a row for each allele and gene, and {what} has no place for genes: export "
                          "the table of alleles, or this one in long form")  # fmt: skip
-
-
-def has_score(scores: np.ndarray) -> np.ndarray:
-    """Which rows of [rows, columns] have any score."""
-    return np.asarray(~np.isnan(scores).all(axis=1))
