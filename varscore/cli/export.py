@@ -92,12 +92,6 @@ def vcf(
     from varscore.store.table import ScoreTable
 
     written = export_vcf(ScoreTable(scores), vcf, output, tracks=tracks, statistics=stats, overwrite=overwrite)
-    if not written.indexed:
-        click.echo(
-            "varscore: warning: the records are not sorted, so there is no index: "
-            f"bcftools sort {output} writes them in order",
-            err=True,
-        )
     if not quiet:
         fields = written.fields[:3] + [f"{len(written.fields) - 3:,} more"] * (len(written.fields) > 3)
         click.echo(

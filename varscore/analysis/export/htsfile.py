@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
 import pysam
 
 from varscore.errors import OutputError
+from varscore.genome.htslib import quiet_htslib
 from varscore.store.folder import whole_file
+
+log = logging.getLogger("varscore")
 
 TBI_LIMIT = 2**29
 """A .tbi index has no place for what begins at this 0-based coordinate or after it."""
@@ -40,28 +44,36 @@ class Order:
 def indexed_file(path: Path, preset: Literal["vcf", "bcf", "bed"]) -> Iterator[tuple[Path, Order]]:
     """A temporary path to write to, by name; its file and an index get their own names when the block has ended.
 
-    The block shows its records to the Order. If they are not sorted, there is no index; an old one is removed.
+    The block shows its records to the Order. Without an index, where they are not sorted or htslib cannot make one, a
+    warning is logged. An old index is removed.
+
+    Raises:
+        OutputError: the file cannot be written.
     """
-    with ExitStack() as files:
-        data = files.enter_context(whole_file(path))
+    with whole_file(path) as data:
         order = Order()
         yield Path(data.name), order
-        stale = {path.with_name(path.name + ending) for ending in (".tbi", ".csi")}
-        if order.is_sorted:
-            is_csi = preset == "bcf" or order.furthest >= TBI_LIMIT
-            index = path.with_name(path.name + (".csi" if is_csi else ".tbi"))
-            stale.remove(index)
-            index_file = files.enter_context(whole_file(index))
-            try:
+        for ending in (".tbi", ".csi"):
+            path.with_name(path.name + ending).unlink(missing_ok=True)
+        if not order.is_sorted:
+            log.warning("%s has no index: its records are not sorted; `bcftools sort` would do that", path)
+            return
+        is_csi = preset == "bcf" or order.furthest >= TBI_LIMIT
+        index = path.with_name(path.name + (".csi" if is_csi else ".tbi"))
+        try:
+            with whole_file(index) as file, quiet_htslib():
                 pysam.tabix_index(
                     data.name,
                     preset=preset,  # pyright: ignore[reportArgumentType]
-                    index=index_file.name,
+                    index=file.name,
                     csi=is_csi,
                     force=True,
                     keep_original=True,
                 )
-            except OSError as error:
-                raise OutputError(f"{path} cannot be indexed: {error}") from error
-        for old in stale:
-            old.unlink(missing_ok=True)
+        except OutputError as error:
+            log.warning(
+                "%s has no index: htslib could not make one (%s); does a record, or its END, lie beyond the length "
+                "that the header gives of its contig?",
+                path,
+                error.__cause__,
+            )

@@ -16,11 +16,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pysam
+from pysam import bcftools
 
 from varscore import __version__
 from varscore.analysis.export.htsfile import indexed_file
 from varscore.analysis.export.output import check_has_alleles, check_output, select_statistics
-from varscore.errors import TableError, VcfError
+from varscore.errors import OutputError, TableError, VcfError
 from varscore.genome.contigs import find_stretches
 from varscore.genome.htslib import Compression, ends_with_bgzf_eof, file_compression, quiet_htslib
 from varscore.genome.vcf import rereadable
@@ -33,13 +34,12 @@ ENDINGS = (".vcf.gz", ".bcf")
 class Annotated:
     """What was written.
 
-    records: of the VCF. alleles: that have a score. fields: INFO fields. indexed: whether there is an index.
+    records: of the VCF. alleles: that have a score. fields: INFO fields.
     """
 
     records: int
     alleles: int
     fields: list[str]
-    indexed: bool
 
 
 def export_vcf(
@@ -59,7 +59,8 @@ def export_vcf(
     Args:
         table: the scores of this VCF, of all its records or of some (regions, PASS).
         vcf: the VCF or BCF that was scored.
-        output: `.vcf.gz`, bgzipped and with a tabix index, or `.bcf` with a CSI index. Unsorted records get no index.
+        output: `.vcf.gz`, bgzipped and with a tabix index, or `.bcf` with a CSI index. Where there can
+            be no index, since records are not sorted, a warning is logged.
         tracks: selectors as of `ScoreTable.select`; None: all.
         statistics: by default the table's first.
         overwrite: replace an existing file.
@@ -88,15 +89,16 @@ def export_vcf(
                 header.add_line(line)
             is_bcf = path.suffix == ".bcf"
             with indexed_file(path, "bcf" if is_bcf else "vcf") as (temporary, order):
-                with pysam.VariantFile(str(temporary), "wb" if is_bcf else "wz", header=header) as annotated:
+                with _text_file(temporary, is_bcf) as annotated:
+                    annotated.write(str(header).encode())
                     for record in _read(records, vcf):
                         count += 1
                         order.see(record.chrom, record.start)
                         if not pass_only or all(name == "PASS" for name in record.filter):
                             alleles += _annotate(record, fields, rows)
-                        annotated.write(record)
+                        annotated.write(str(record).encode())
                 rows.check_all_taken(vcf)
-    return Annotated(count, alleles, list(fields), order.is_sorted)
+    return Annotated(count, alleles, list(fields))
 
 
 def info_fields(columns: Sequence[ScoreColumn]) -> dict[str, ScoreColumn]:
@@ -133,6 +135,25 @@ def _annotate(record: pysam.VariantRecord, fields: dict[str, ScoreColumn], rows:
             if any(value is not None for value in values):
                 record.info[name] = tuple(values)
     return sum(scored)
+
+
+@contextmanager
+def _text_file(path: Path, is_bcf: bool) -> Iterator[pysam.BGZFile]:
+    """A bgzipped file for VCF's text, which becomes BCF at the end.
+
+    Text, since VariantFile.write changes records: it adds END to symbolic alleles and takes it from others.
+    """
+    if not is_bcf:
+        with pysam.BGZFile(str(path), "wb", None) as file:
+            yield file
+        return
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f"{path.name}.") as text:
+        with pysam.BGZFile(text.name, "wb", None) as file:
+            yield file
+        try:
+            bcftools.view("--no-version", "-Ob", "-o", str(path), text.name, catch_stdout=False)
+        except pysam.SamtoolsError as error:
+            raise OutputError(f"{path} cannot be written: {error}") from error
 
 
 class _Rows:
