@@ -3,6 +3,7 @@
 import click
 
 from varscore.cli.common import overwrite_option, reports_errors, scores_argument, tracks_option
+from varscore.errors import OptionError
 
 some_tracks_option = click.option(
     "-t", "--tracks", multiple=True, required=True, metavar="TRACK",
@@ -122,7 +123,10 @@ def bed(
     from varscore.analysis.export.bed import export_bed
     from varscore.store.table import ScoreTable
 
-    lines = export_bed(ScoreTable(scores), output, tracks=tracks, statistics=stats, overwrite=overwrite)
+    try:
+        lines = export_bed(ScoreTable(scores), output, tracks=tracks, statistics=stats, overwrite=overwrite)
+    except OptionError as error:
+        raise click.UsageError(str(error)) from error
     if not quiet:
         click.echo(f"{lines:,} lines → {output}", err=True)
 
