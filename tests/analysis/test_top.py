@@ -136,6 +136,14 @@ def test_kinds_too_rare_for_a_deviation_are_counted(tmp_path):
     assert set(found.rows["track"]) == {"C3", "A1"}
 
 
+def test_a_track_that_is_constant_is_not_blown_up_by_rounding(tmp_path):
+    rows = [allele("chr1", i + 1, None, "A", "G") for i in range(300)]
+    scores = np.full((300, 3), 0.1, np.float32)
+    scores[:, 1] = np.random.default_rng(0).normal(size=300)
+    found = strongest(ScoreTable(write_table(tmp_path / "t.parquet", rows, {"SAD": scores})), 300)
+    assert set(found.rows["track"]) == {"B-2"}
+
+
 def test_rows_of_genes_are_kept_apart(tmp_path):
     rows = [("chr1", 7, "rs1", "A", "G", f"ENSG{i}", f"G{i}", "+", 100, 7 - 100) for i in range(3)]
     scores = np.array([[1, 0, 0], [0, 2, 0], [0, 0, 3]], np.float32)

@@ -18,6 +18,8 @@ Unit = Literal["allele", "pair"]
 
 LEFT_OUT = ("status", "window_start", "window_index")
 """Row columns that say how an allele was scored, not which it is."""
+BLOCK_ROWS = 64
+"""Rows that are worked on at a time, so that they stay in the processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -116,22 +118,38 @@ def _deviations(table: ScoreTable, columns: Sequence[ScoreColumn]) -> np.ndarray
 
     NaN where fewer than two alleles have a score, or all the same one.
     """
-    count, mean, squares = (np.zeros((2, len(columns))) for _ in range(3))
+    spreads = _Spread(len(columns)), _Spread(len(columns))
     for alleles, values in table.batches(columns):
         indel = _is_indel(alleles)
-        for kind, these in enumerate((values[~indel], values[indel])):
-            # Chan, Golub & LeVeque (1983): sums about the mean lose no digits when they are joined
-            there = ~np.isnan(these)
-            new = there.sum(axis=0)
-            total = count[kind] + new
-            new_mean = np.where(there, these, 0).sum(axis=0, dtype=np.float64) / np.maximum(new, 1)
-            offset = np.where(there, these - new_mean, 0)
-            shift = new_mean - mean[kind]
-            squares[kind] += (offset**2).sum(axis=0) + shift**2 * count[kind] * new / np.maximum(total, 1)
-            mean[kind] += shift * new / np.maximum(total, 1)
-            count[kind] = total
-    deviation = np.sqrt(squares / np.maximum(count - 1, 1))
-    return np.where((count > 1) & (deviation > 0), deviation, np.nan).astype(np.float32)
+        for spread, these in zip(spreads, (values[~indel], values[indel]), strict=True):
+            for first in range(0, len(these), BLOCK_ROWS):
+                spread.add(these[first : first + BLOCK_ROWS].astype(np.float64))
+    return np.array([spread.deviation() for spread in spreads], np.float32)
+
+
+class _Spread:
+    """Counts, means and squared distances from them, by column; NaN is passed over."""
+
+    def __init__(self, columns: int) -> None:
+        self._count, self._mean, self._squares = (np.zeros(columns) for _ in range(3))
+
+    def add(self, values: np.ndarray) -> None:
+        """Some more rows, joined as Chan, Golub & LeVeque (1983) do: no large sums are subtracted."""
+        there = ~np.isnan(values)
+        new = there.sum(axis=0)
+        mean = np.where(there, values, 0).sum(axis=0) / np.maximum(new, 1)
+        total = np.maximum(self._count + new, 1)
+        shift = mean - self._mean
+        self._squares += (np.where(there, values - mean, 0) ** 2).sum(axis=0) + shift**2 * self._count * new / total
+        self._mean += shift * new / total
+        self._count += new
+
+    def deviation(self) -> np.ndarray:
+        """Standard deviations (n - 1); NaN of fewer than two values, and where they are all the same."""
+        # what float32 cannot tell from the mean is rounding
+        varies = self._squares > self._count * (np.finfo(np.float32).eps * self._mean) ** 2
+        squares = np.where((self._count > 1) & varies, self._squares, np.nan)
+        return np.sqrt(squares / np.maximum(self._count - 1, 1))
 
 
 @dataclass
