@@ -293,12 +293,14 @@ def test_what_cannot_be_done_is_said(tmp_path):
     out = tmp_path / "out.vcf.gz"
     (tmp_path / "text.vcf").write_text("hello\n")
     (tmp_path / "bad.vcf").write_text(HEAD + "1\tx\n")
+    (tmp_path / "latin.vcf").write_bytes((HEAD + "1\t5\t.\tA\tG\t.\t.\tN=café\n").encode("latin-1"))
     (tmp_path / "cut.vcf.gz").write_bytes(Path(EXAMPLES / "chr22.vcf.gz").read_bytes()[:-30])
     for name, message in {
         "none.vcf": "no such file",
         "text.vcf": "not a VCF",
         "bad.vcf": "record 1 cannot be read",
         "cut.vcf.gz": "truncated",
+        "latin.vcf": "not UTF-8",
     }.items():
         with pytest.raises(VcfError, match=message):
             export_vcf(table, tmp_path / name, out, tracks=["A1"])

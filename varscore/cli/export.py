@@ -113,9 +113,10 @@ def bed(
     """Write where the scored alleles are, 0-based and half-open.
 
     \b
-    .bed       for bedtools and tabix: chrom, start, end, name, score from 0 to 1000, strand, and a column for each
-               track. A genome browser wants no more than the first six: cut -f 1-6
-    .bedgraph  for IGV and the UCSC browser: one track; of several alleles at a position, the strongest
+    .bed       for bedtools and tabix: chrom, start, end, name, score from 0 to
+               1000, strand, and a column for each track
+    .bedgraph  for genome browsers: one track; of several alleles at a position,
+               the strongest
 
     \b
       varscore export bed scores.parquet -t CNhs10608 -o liver.bedgraph.gz
@@ -148,10 +149,14 @@ def hdf5(
     overwrite: bool,
     quiet: bool,
 ) -> None:
-    """Write basenji's sad.h5, as Enformer's published scores have it, for the scripts that read that.
+    """Write basenji's sad.h5, for the scripts that read it.
 
-    Arrays snp, chr, pos, ref, alt, target_ids, target_labels, and one of alleles and tracks for each statistic; also
-    percentiles and STAT_pct. Alleles without scores are left out.
+    It has the form of Enformer's published scores: arrays snp, chr, pos, ref, alt, target_ids, target_labels, and one
+    of alleles and tracks for each statistic, in float16. To these come percentiles and STAT_pct, as basenji_sad.py
+    writes them. Alleles without scores are left out.
+
+    \b
+      varscore export hdf5 scores.parquet -o sad.h5
     """
     from varscore.analysis.export.hdf5 import export_hdf5
     from varscore.store.table import ScoreTable

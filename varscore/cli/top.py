@@ -50,8 +50,8 @@ def top(
 ) -> None:
     """Show the alleles with the strongest scores, or the strongest pairs of allele and track.
 
-    SCORES is a file or a folder of parts that `varscore score` wrote. A table in a terminal; tab-separated with a
-    header in a pipe.
+    SCORES is a file or a folder of parts that `varscore score` wrote, of alleles or of alleles and genes; then a pair
+    of allele and gene counts as an allele. A table in a terminal; tab-separated with a header in a pipe.
 
     \b
       varscore top scores.parquet -t 'CAGE:.*liver' -n 50

@@ -208,7 +208,12 @@ def _source(vcf: str | os.PathLike[str]) -> Iterator[str]:
                 path = plain.name
         except (OSError, EOFError, zlib.error) as error:
             raise VcfError(f"{vcf} cannot be read: {error}") from error
-        yield str(path)
+        try:
+            yield str(path)
+        except UnicodeDecodeError as error:
+            raise VcfError(
+                f"{vcf} holds text that is not UTF-8, as VCF must be ({error}): iconv converts it"
+            ) from error
 
 
 def _undeclared(source: str, vcf: str | os.PathLike[str], table: ScoreTable) -> list[str]:
