@@ -58,7 +58,10 @@ def test_bedgraph_has_the_strongest_at_each_position(table, tmp_path, ending):
     assert export_bed(table, tmp_path / f"out{ending}", tracks=["A1"]) == 3
     data = (tmp_path / f"out{ending}").read_bytes()
     lines = (gzip.decompress(data) if ending.endswith("gz") else data).decode().splitlines()
-    assert lines == ["chr2\t4\t5\t-2.0", "chr2\t6\t7\t0.1", "chr10\t0\t1\t-4.0"]
+    head = (
+        [] if ending.endswith("gz") else ['track type=bedGraph name="SAD A1" description="DNASE:liver" visibility=full']
+    )
+    assert lines == [*head, "chr2\t4\t5\t-2.0", "chr2\t6\t7\t0.1", "chr10\t0\t1\t-4.0"]
 
 
 def test_a_table_in_another_order_is_sorted(tmp_path, caplog):

@@ -36,9 +36,11 @@ def export_bed(
     - `.bed`, for bedtools, tabix and the like. After a header line that begins with `#`: chrom, start, end (start and
       the length of REF), name (`rs1_A>G`, or `chr1:100_A>G`), score (from 0 to 1000: |score| over the column's largest
       |score|, in thousandths, the largest of all columns), strand (`.`), and a column for each chosen track.
-    - `.bedgraph`, for genome browsers, of one track: the base at POS bears the score that is largest in size there.
+    - `.bedgraph`, for genome browsers, of one track: after the track line that the UCSC browser wants, the base at POS
+      bears the score that is largest in size there.
 
-    With `.gz` after it, the file is bgzipped and has a tabix index. Chromosomes are in the table's order.
+    With `.gz` after it, the file is bgzipped and has a tabix index, which allows for no track line. Chromosomes are in
+    the table's order.
 
     Args:
         table: of alleles.
@@ -68,6 +70,8 @@ def export_bed(
     lines = _graph_lines(rows) if is_graph else _bed_lines(rows, largest)
     count = 0
     with _text_file(path) as (sink, order):
+        if is_graph and path.suffix != ".gz":
+            sink.write(_track_line(columns[0]))
         if not is_graph:
             names = [c.track.identifier if len(chosen) == 1 else f"{c.statistic}:{c.track.identifier}" for c in columns]
             header = ["#chrom", "start", "end", "name", "score", "strand", *names]
@@ -120,6 +124,11 @@ def _bed_lines(rows: Iterable[_Row], largest: np.ndarray) -> Iterator[tuple[str,
         score = round(1000 * float(np.nanmax(np.abs(row.scores) / largest)))
         values = ["." if np.isnan(value) else str(value) for value in row.scores]
         yield row.chrom, row.start, "\t".join([str(row.start + len(row.ref)), name, str(score), ".", *values])
+
+
+def _track_line(column: ScoreColumn) -> bytes:
+    name, text = (part.replace('"', "'") for part in (column.track.identifier, column.track.description))
+    return f'track type=bedGraph name="{column.statistic} {name}" description="{text}" visibility=full\n'.encode()
 
 
 def _graph_lines(rows: Iterable[_Row]) -> Iterator[tuple[str, int, str]]:
