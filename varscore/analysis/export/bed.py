@@ -62,7 +62,7 @@ def export_bed(
     check_has_alleles(table, "BED")
     chosen = select_statistics(table, tracks, statistics)
     columns = [column for of_one in chosen.values() for column in of_one]
-    is_graph = ".bedgraph" in path.suffixes
+    is_graph = path.name.endswith((".bedgraph", ".bedgraph.gz"))
     if is_graph and len(columns) > 1:
         raise OptionError(f"a bedGraph holds one track, not {len(columns):,}: name one, or write {path.stem}.bed")
     is_sorted, largest = _survey(table, columns)
