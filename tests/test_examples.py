@@ -4,11 +4,13 @@ import collections
 import gzip
 import os
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pysam
 import pytest
@@ -176,4 +178,34 @@ def test_rank_prints_the_strongest_pairs(shown):
 
 
 def test_the_scripts_for_users_are_short():
-    assert all(len((EXAMPLES / name).read_text().splitlines()) <= 40 for name in ("rank.py", "rank.R"))
+    assert all(len((EXAMPLES / name).read_text().splitlines()) <= 40 for name in ("rank.py", "rank.R", "plot.R"))
+
+
+@pytest.mark.skipif(shutil.which("Rscript") is None, reason="R is not installed")
+@pytest.mark.parametrize(("chromosomes", "output"), [(1, "scores.png"), (3, "more.png"), (1, "scores.pdf")])
+def test_plot_draws_in_r(tmp_path, chromosomes, output):
+    """With a stand-in for nanoparquet::read_parquet, which reads text: R's packages need not be there."""
+    draw = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {"chrom": [f"chr{1 + i * chromosomes // 90}" for i in range(90)], "pos": range(1000, 91000, 1000)}
+    )
+    frame = frame.assign(id=None, ref="A", alt=["G", "GT", "C"] * 30, status=["scored"] * 89 + ["symbolic"])
+    frame["SIM_AP-1"] = [*draw.standard_t(3, 89), np.nan]
+    frame.to_csv(tmp_path / "scores.csv", index=False, na_rep="NA")
+    stand_in = (
+        "`::` <- function(package, name) function(file, col_select) read.csv(file, check.names = FALSE)[col_select]"
+    )
+    run = subprocess.run(
+        ["Rscript", "-e", f"{stand_in}; source('{EXAMPLES / 'plot.R'}')", "scores.csv", "SIM_AP-1", output],
+        cwd=tmp_path, capture_output=True, text=True,
+    )  # fmt: skip
+    assert (run.returncode, run.stderr) == (0, "")
+    drawn = (tmp_path / output).read_bytes()
+    if output.endswith(".pdf"):
+        assert drawn.startswith(b"%PDF")
+        return
+    image = pytest.importorskip("matplotlib.image").imread(tmp_path / output)
+    assert image.shape[:2] == (560, 1400)
+    for colour in ("0072B2", "E69F00"):
+        wanted = np.frombuffer(bytes.fromhex(colour), np.uint8) / 255
+        assert (np.abs(image[..., :3] - wanted).max(axis=-1) < 0.01).sum() > 500, colour

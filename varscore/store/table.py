@@ -108,12 +108,18 @@ class ScoreTable:
         """Rows in the file's order, some at a time: as `alleles` and `scores` give them, in bounded memory."""
         rows = max(1, min(65_536, BATCH_BYTES // (4 * max(1, len(columns)))))
         names = [*self.row_columns, *(column.name for column in columns)]
-        reader = self._dataset.scanner(columns=names, batch_size=rows, batch_readahead=1, fragment_readahead=1)
-        for batch in reader.to_batches():
-            if len(batch):
-                table = pa.Table.from_batches([batch])
-                alleles = table.select(list(self.row_columns)).to_pandas()
-                yield alleles, _array(table.select(names[len(self.row_columns) :]))
+        for group in self._groups():
+            # one by one, since a scanner keeps what it has read of a file until it comes to the file's end
+            for batch in group.to_batches(schema=self.schema, columns=names, batch_size=rows, batch_readahead=1):
+                if len(batch):
+                    table = pa.Table.from_batches([batch])
+                    alleles = table.select(list(self.row_columns)).to_pandas()
+                    yield alleles, _array(table.select(names[len(self.row_columns) :]))
+
+    def _groups(self) -> Iterator[ds.ParquetFileFragment]:
+        for file in self._dataset.get_fragments():
+            assert isinstance(file, ds.ParquetFileFragment)
+            yield from file.split_by_row_group()
 
 
 def _open(place: str | os.PathLike[str]) -> ds.FileSystemDataset:
