@@ -57,20 +57,14 @@ def allele_keys(frame: pd.DataFrame) -> pd.DataFrame:
     frame: chrom, pos (1-based), ref, alt.
     """
     names = {name: canonical_name(str(name)) for name in frame["chrom"].unique()}
-    ref, alt = frame["ref"].str.upper(), frame["alt"].str.upper()
-    keys = pd.DataFrame({"chrom": frame["chrom"].map(names), "start": frame["pos"] - 1, "ref": ref, "alt": alt})
-    longer = ((ref.str.len() != 1) | (alt.str.len() != 1)).to_numpy()
-    if longer.any():
-        some = frame[longer]
-        edits = [minimal_edit(*variant) for variant in zip(some["pos"], some["ref"], some["alt"], strict=True)]
-        at = np.flatnonzero(longer)
-        for column, values in {
-            "start": [edit.start for edit in edits],
-            "ref": [edit.ref for edit in edits],
-            "alt": [edit.alt for edit in edits],
-        }.items():
-            keys.iloc[at, keys.columns.get_loc(column)] = values
-    return keys
+    start = frame["pos"].to_numpy("int64") - 1
+    ref, alt = (frame[name].str.upper().to_numpy(object) for name in ("ref", "alt"))
+    longer = (frame["ref"].str.len() != 1) | (frame["alt"].str.len() != 1)
+    for at in np.flatnonzero(longer):
+        edit = minimal_edit(start[at] + 1, ref[at], alt[at])
+        start[at], ref[at], alt[at] = edit.start, edit.ref, edit.alt
+    keys = {"chrom": frame["chrom"].map(names), "start": start, "ref": ref, "alt": alt}
+    return pd.DataFrame(keys, index=frame.index)
 
 
 def gene_key(genes: pd.Series) -> pd.Series:

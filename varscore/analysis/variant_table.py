@@ -105,14 +105,16 @@ def _header(path: str | os.PathLike[str]) -> tuple[str, list[str]]:
         raise TableError(f"{path}: no such file; give a table of variants or a VCF")
     try:
         with gzip.open(path, "rt") if _is_gzip(path) else Path(path).open(encoding="utf-8") as file:
-            line = file.readline().rstrip("\r\n")
+            line, second = (file.readline().rstrip("\r\n") for _ in range(2))
     except (OSError, EOFError, UnicodeDecodeError) as error:
         raise TableError(f"{path} cannot be read as text: {error}") from error
-    separator = next((mark for mark in "\t," if mark in line), " ")
-    names = line.split(separator) if separator != " " else line.split()
+    separator = next((mark for mark in "\t," if mark in line), None)
+    names, values = line.split(separator), second.split(separator)
     if len(names) < 2:
         raise TableError(f"{path} has no header of columns: its first line is {line[:60]!r}")
-    return separator if separator != " " else r"\s+", names
+    if len(values) > len(names):
+        raise TableError(f"{path}, line 2: {len(values)} columns, and the header names {len(names)}")
+    return separator or r"\s+", names
 
 
 def _is_gzip(path: str | os.PathLike[str]) -> bool:
@@ -126,7 +128,7 @@ def _find(header: Sequence[str], what: str, columns: Mapping[str, str], path: st
             raise TableError(f"{path} has no column {columns[what]!r}: its columns are {', '.join(header)}")
         return columns[what]
     bare = {name.strip().lstrip("#").lower(): name for name in reversed(header)}
-    return next((bare[name] for name in (what.lower(), *NAMES.get(what, ())) if name in bare), None)
+    return next((bare[name] for name in NAMES.get(what, (what.lower(),)) if name in bare), None)
 
 
 def _read(path: str | os.PathLike[str], separator: str, names: Mapping[str, str]) -> pd.DataFrame:
@@ -144,7 +146,7 @@ def _read(path: str | os.PathLike[str], separator: str, names: Mapping[str, str]
         raise TableError(f"{path} cannot be read as a table: {error}") from error
     if frame.empty:
         raise TableError(f"{path} has a header and no rows")
-    return frame.rename(columns=dict(names))
+    return frame.rename(columns=dict(names)).reset_index(drop=True)  # R may write names of rows
 
 
 def _split_ids(frame: pd.DataFrame, path: str | os.PathLike[str]) -> pd.DataFrame:

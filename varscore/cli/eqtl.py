@@ -120,6 +120,7 @@ def select(output: str, vcf: str | None, overwrite: bool, quiet: bool, **selecti
 @click.option("--block", type=click.IntRange(min=0), default=10_000, metavar="BP",
               help="Variants of one block of the genome stay in one fold. Published: 0.")  # fmt: skip
 @click.option("--absolute", is_flag=True, help="Give the forest sizes without signs.")
+@click.option("--shuffle", is_flag=True, help="Shuffle the labels first: what chance gives.")
 @click.option("--jobs", type=int, default=1, metavar="N", help="Threads; -1: all cores.")
 @click.option("-o", "--output", required=True, metavar="OUT.tsv", type=click.Path(dir_okay=False),
               help="AUROC and its error by tissue.")  # fmt: skip
@@ -160,7 +161,7 @@ def classify(
     check_outputs(output, by_track, figure, overwrite=overwrite)
     if figure:
         check_format(figure)
-    how = {name: options.pop(name) for name in ("folds", "repeats", "block", "absolute", "jobs")}
+    how = {name: options.pop(name) for name in ("folds", "repeats", "block", "absolute", "shuffle", "jobs")}
     validation = Validation(**how, seed=options["seed"])
     table = ScoreTable(scores)
     chosen = _choose(**options)
@@ -228,9 +229,8 @@ def signed(
     write_text(output, as_text(result))
     if quiet:
         return
-    strongest = result["spearman"].abs().sort_values(ascending=False, kind="stable").index
-    best = result.loc[strongest].groupby("tissue").head(top).sort_values("tissue", kind="stable")
-    _show(best)
+    strongest = result.sort_values("spearman", key=abs, ascending=False, kind="stable")
+    _show(strongest.groupby("tissue").head(top).sort_values("tissue", kind="stable"))
     if note := caution(table.run):
         click.echo(f"varscore: {note}", err=True)
 
@@ -255,13 +255,11 @@ def _choose(
         raise click.UsageError(str(error)) from error
     if table:
         return sets_from_table(table, wanted, columns=named)
-    lists = []
     for name, files in (("--positives", positives), ("--negatives", negatives)):
-        tissues = [tissue or ALL for tissue, _ in files]
-        if len(set(tissues)) < len(tissues):
+        if len({tissue for tissue, _ in files}) < len(files):
             raise click.UsageError(f"{name} is given twice for a tissue; name each, as in {name} liver=FILE")
-        lists.append(dict(zip(tissues, (file for _, file in files), strict=True)))
-    return sets_from_lists(*lists, wanted, columns=named)
+    of_each = [{tissue or ALL: file for tissue, file in files} for files in (positives, negatives)]
+    return sets_from_lists(of_each[0], of_each[1], wanted, columns=named)
 
 
 def _as_columns(columns: Sequence[tuple[str, str]], also: Sequence[str] = ()) -> dict[str, str]:
