@@ -66,6 +66,14 @@ def test_exchanging_alleles_and_turning_effects_changes_nothing(tmp_path, effect
     assert signed(table, exchanged)["spearman"].abs().max() < plain["spearman"].abs().min()
 
 
+def test_linked_effects_are_warned_of(tmp_path, effects, caplog):
+    table = write_scores(tmp_path / "s.parquet", snvs(40), np.random.default_rng(0).normal(size=(40, 1)))
+    signed(table, effects.assign(gene_id=[f"g{i}" for i in range(40)]))
+    assert not caplog.text
+    signed(table, effects.assign(gene_id=[f"g{i // 8}" for i in range(40)]))
+    assert "40 effects are of 10 genes and tissues" in caplog.text
+
+
 def test_genes_are_joined_by_gene(tmp_path):
     """One variant has a score for each of 10 genes; the effects are those scores."""
     genes = [f"ENSG{i:011d}" for i in range(10)]

@@ -62,7 +62,9 @@ def test_classify_writes_what_is_asked_for(folder):
     tracks = pd.read_csv(folder / "tracks.tsv.gz", sep="\t")
     assert list(tracks) == ["tissue", "track", "description", "auroc", "se", "importance"]
     assert len(tracks) == 6
-    assert (folder / "roc.svg").read_text().count("AUROC") >= 2
+    drawn = (folder / "roc.svg").read_text()
+    assert "liver (20 / 20)" in drawn
+    assert "blood (20 / 20)" in drawn
     said = result.stderr.splitlines()
     assert said[0] == "varscore: 80 of 80 variants are in the scores"
     assert said[1].startswith("varscore: blood: AUROC 0.")

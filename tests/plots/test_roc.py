@@ -30,15 +30,14 @@ def test_one_tissue(tmp_path):
 def test_the_best_tissue_comes_first_and_has_its_counts_beside(tmp_path):
     draw_roc([result("liver", 0.6), result("blood", 0.7)], tmp_path / "roc.svg")
     shown = texts(tmp_path / "roc.svg")
-    assert shown.index("blood: AUROC 0.70 ± 0.02") < shown.index("liver: AUROC 0.60 ± 0.02")
-    assert {"blood (120 / 240)", "liver (120 / 240)"} <= set(shown)
+    assert shown.index("blood (120 / 240)") < shown.index("liver (120 / 240)")
+    assert "AUROC ± standard error" in shown
 
 
-def test_many_tissues_are_named_only_where_they_can_be_read(tmp_path):
+def test_many_tissues_are_all_named(tmp_path):
     draw_roc([result(f"tissue {i}", 0.5 + i / 100) for i in range(48)], tmp_path / "roc.svg")
     shown = texts(tmp_path / "roc.svg")
-    assert sum("AUROC 0." in text for text in shown) == 0
-    assert sum(text.startswith("tissue ") for text in shown) == 48
+    assert sum(text.endswith("(120 / 240)") for text in shown) == 48
 
 
 @pytest.mark.parametrize(("name", "start"), [("a.png", b"\x89PNG"), ("a.PDF", b"%PDF"), ("a.svg", b"<?xml")])

@@ -92,6 +92,11 @@ def signed(
     found = effects[there][scored].reset_index(drop=True)
     if found.empty:
         raise TableError(f"no effect is of a variant that is scored in {table.place}")
+    if "gene_id" in found and (per_gene := found.groupby(["tissue", "gene_id"]).size()).max() > 1:
+        log.warning(
+            "%d effects are of %d genes and tissues: those of linked variants are alike, and p-values take them as "
+            "independent; keep one variant for each signal", len(found), len(per_gene),
+        )  # fmt: skip
     values = found["effect"].to_numpy(float) * np.where(joined.flipped[there][scored], -1, 1)
     scores = scores[scored]
     names = {

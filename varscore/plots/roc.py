@@ -30,7 +30,8 @@ def check_format(place: str | os.PathLike[str]) -> str:
 def draw_roc(tissues: Sequence[TissueResult], place: str | os.PathLike[str], note: str | None = None) -> None:
     """Draw the mean ROC curve of each tissue with a band of its standard error, and the diagonal of chance.
 
-    Of more than one tissue, their AUROCs stand beside it. Of more than seven, the curves are not told apart.
+    Of more than one tissue, their AUROCs stand beside it, and tell the colours. Of more than seven, the curves are not
+    told apart.
 
     Args:
         tissues: of `classify`.
@@ -47,47 +48,45 @@ def draw_roc(tissues: Sequence[TissueResult], place: str | os.PathLike[str], not
     style = check_format(place)
     tissues = sorted(tissues, key=lambda tissue: -tissue.auroc)
     several = len(tissues) > 1
-    named = len(tissues) <= len(COLOURS)
+    told_apart = len(tissues) <= len(COLOURS)
+    colours = COLOURS if told_apart else COLOURS[:1] * len(tissues)
     with mpl.rc_context({"font.size": 7, "axes.linewidth": 0.6, "svg.fonttype": "none", "pdf.fonttype": 42}):
         height = max(3.35, 0.8 + 0.13 * len(tissues)) if several else 3.35
         figure = Figure(figsize=(7.0 if several else 3.35, height), layout="constrained")
-        axes = figure.subplots(1, 2, width_ratios=(1, 1)) if several else [figure.subplots()]
-        colours = [COLOURS[i] if named else "#0072B2" for i in range(len(tissues))]
-        _curves(axes[0], tissues, colours, named)
+        axes = figure.subplots(1, 2) if several else [figure.subplots()]
+        _curves(axes[0], tissues, colours, told_apart)
         if several:
             _areas(axes[1], tissues, colours)
+        else:
+            axes[0].legend(loc="lower right", frameon=False, fontsize=6, handlelength=1.4)
         if note:
             figure.supxlabel(_wrapped(note, 130 if several else 62), fontsize=6, color="#555555")
         with whole_file(place) as file:
             figure.savefig(file, format=style, dpi=300)
 
 
-def _curves(axes: Axes, tissues: Sequence[TissueResult], colours: Sequence[str], named: bool) -> None:
-    axes.plot([0, 1], [0, 1], color="#999999", linewidth=0.8, linestyle="--", label="chance" if named else None)
-    for tissue, colour in zip(tissues, colours, strict=True):
+def _curves(axes: Axes, tissues: Sequence[TissueResult], colours: Sequence[str], told_apart: bool) -> None:
+    axes.plot([0, 1], [0, 1], color="#999999", linewidth=0.8, linestyle="--", label="chance")
+    width, alpha = (1.2, 1) if told_apart else (0.5, 0.5)
+    for tissue, colour in zip(tissues, colours, strict=False):
         label = f"{tissue.tissue}: AUROC {tissue.auroc:.2f} ± {tissue.error:.2f}"
-        axes.plot(
-            FALSE_POSITIVE_RATES, tissue.curve, color=colour, linewidth=1.2 if named else 0.5,
-            alpha=1 if named else 0.5, label=label if named else None,
-        )  # fmt: skip
-        if named:
+        axes.plot(FALSE_POSITIVE_RATES, tissue.curve, color=colour, linewidth=width, alpha=alpha, label=label)
+        if told_apart:
             low, high = (tissue.curve + side * tissue.curve_error for side in (-1, 1))
             axes.fill_between(FALSE_POSITIVE_RATES, low, high, color=colour, alpha=0.18, linewidth=0)
     axes.set(xlabel="false positive rate", ylabel="true positive rate", xlim=(0, 1), ylim=(0, 1), aspect="equal")
-    axes.set_box_aspect(1)
+    axes.set_anchor("N")
     axes.spines[["top", "right"]].set_visible(False)
-    if named:
-        axes.legend(loc="lower right", frameon=False, fontsize=6, handlelength=1.4)
 
 
 def _areas(axes: Axes, tissues: Sequence[TissueResult], colours: Sequence[str]) -> None:
     at = range(len(tissues))[::-1]
-    for y, tissue, colour in zip(at, tissues, colours, strict=True):
+    for y, tissue, colour in zip(at, tissues, colours, strict=False):
         axes.errorbar(tissue.auroc, y, xerr=tissue.error, fmt="o", color=colour, markersize=3.5, linewidth=0.9)
     axes.axvline(0.5, color="#999999", linewidth=0.8, linestyle="--")
     axes.set_yticks(list(at), [f"{t.tissue} ({t.positives:,} / {t.negatives:,})" for t in tissues], fontsize=6)
-    axes.set_ylim(-0.7, len(tissues) - 0.3)
-    axes.set_xlabel("AUROC ± standard error (positives / negatives)")
+    axes.text(-0.02, 1, "tissue (positives / negatives)", ha="right", va="bottom", transform=axes.transAxes, fontsize=6)
+    axes.set(ylim=(-0.7, len(tissues) - 0.3), xlabel="AUROC ± standard error")
     axes.spines[["top", "right"]].set_visible(False)
 
 
