@@ -169,6 +169,8 @@ def test_the_toy_model_is_said_to_know_no_biology(folder):
         (["--positives", "pos.vcf"], "--positives and --negatives go together"),
         (["--positives", "pos.vcf", "--positives", "neg.vcf", "--negatives", "neg.vcf"], "given twice for a tissue"),
         (["--table", "finemapped.tsv", "--positive-pip", "0.001"], "0 ≤ negative ≤ positive ≤ 1"),
+        (["--positives", "a=pos.vcf", "--negatives", "b=neg.vcf"], "no positives or no negatives of a, b"),
+        (["--table", "finemapped.tsv", "--jobs", "0"], "0 threads: expected 1 or more"),
         (["--table", "finemapped.tsv", "--column", "pip"], "expected WHAT=NAME"),
         (["--table", "finemapped.tsv", "--column", "pipp=pip"], "--column pipp=…: expected one of chrom"),
         (["--table", "finemapped.tsv", "--folds", "1"], "1 is not in the range"),
@@ -195,10 +197,6 @@ def test_wrong_usage(folder, monkeypatch, arguments, message):
         (["scores.parquet", "--table", "finemapped.tsv", "--figure", "there.png"], "there.png exists already"),
         (["scores.parquet", "--table", "finemapped.tsv", "--by-track", "out.tsv"], "is named twice"),
         (["scores.parquet", "--table", "finemapped.tsv", "--by-track", "no/where.tsv"], "there is no folder no"),
-        (
-            ["scores.parquet", "--positives", "a=pos.vcf", "--negatives", "b=neg.vcf"],
-            "no positives or no negatives of a, b",
-        ),
     ],
 )
 def test_an_error_is_one_message_and_no_output(folder, monkeypatch, arguments, message):

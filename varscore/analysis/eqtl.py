@@ -64,6 +64,8 @@ class Validation:
             raise OptionError(
                 f"{self.folds} folds, {self.repeats} repeats, blocks of {self.block} bp: expected at least 2, 1 and 0"
             )
+        if self.jobs < 1 and self.jobs != -1:
+            raise OptionError(f"{self.jobs} threads: expected 1 or more, or -1 for all cores")
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -162,7 +163,8 @@ def classify(
     if figure:
         check_format(figure)
     how = {name: options.pop(name) for name in ("folds", "repeats", "block", "absolute", "shuffle", "jobs")}
-    validation = Validation(**how, seed=options["seed"])
+    with _wrong_usage():
+        validation = Validation(**how, seed=options["seed"])
     table = ScoreTable(scores)
     chosen = _choose(**options)
     result = classify_variants(table, chosen, validation, tracks=tracks, statistic=stat)
@@ -249,17 +251,24 @@ def _choose(
     if not table and not (positives and negatives):
         raise click.UsageError("--positives and --negatives go together")
     named = _as_columns(columns, criteria["match"])
-    try:
+    with _wrong_usage():
         wanted = Criteria(**criteria)
-    except OptionError as error:
-        raise click.UsageError(str(error)) from error
     if table:
         return sets_from_table(table, wanted, columns=named)
     for name, files in (("--positives", positives), ("--negatives", negatives)):
         if len({tissue for tissue, _ in files}) < len(files):
             raise click.UsageError(f"{name} is given twice for a tissue; name each, as in {name} liver=FILE")
     of_each = [{tissue or ALL: file for tissue, file in files} for files in (positives, negatives)]
-    return sets_from_lists(of_each[0], of_each[1], wanted, columns=named)
+    with _wrong_usage():
+        return sets_from_lists(of_each[0], of_each[1], wanted, columns=named)
+
+
+@contextmanager
+def _wrong_usage() -> Iterator[None]:
+    try:
+        yield
+    except OptionError as error:
+        raise click.UsageError(str(error)) from error
 
 
 def _as_columns(columns: Sequence[tuple[str, str]], also: Sequence[str] = ()) -> dict[str, str]:
