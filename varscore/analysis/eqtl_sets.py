@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -130,22 +130,19 @@ def _labels(labels: pd.Series, path: str | os.PathLike[str]) -> pd.Series:
 
 
 def _choose(frame: pd.DataFrame, criteria: Criteria, of: str = "") -> pd.DataFrame:
-    """One row for each variant of a tissue, positives and the negatives that are taken."""
-    keys = allele_keys(frame)
-    frame = frame.assign(key=keys["chrom"] + ":" + keys["start"].astype(str) + ":" + keys["ref"] + ":" + keys["alt"])
-    if "positive" in frame:
-        frame = frame.sort_values("positive", ascending=False, kind="stable")
-    both = frame.duplicated(["tissue", "key"])
-    unlike = 0
-    if "positive" in frame:
-        unlike = len(frame[both & ~frame["positive"]].merge(frame[~both & frame["positive"]], on=["tissue", "key"]))
-    frame = frame[~both].copy()
-    if unlike:
-        log.warning("%s%d variants are among positives and negatives of a tissue: they count as positives", of, unlike)
-    if "positive" not in frame:
+    """One row for each variant of a tissue, positives and the negatives that are taken.
+
+    frame: with positive (bool), or with pip, the highest first.
+    """
+    labelled = "positive" in frame
+    frame = _once(frame, of)
+    asked = ""
+    if not labelled:
         positive, negative = frame["pip"] > criteria.positive_pip, frame["pip"] < criteria.negative_pip
+        asked = f"; asked for are PIPs above {criteria.positive_pip} and below {criteria.negative_pip}"
         if criteria.negative_z is not None:
             negative &= frame["z"].abs() >= criteria.negative_z
+            asked += f" with |z| ≥ {criteria.negative_z}"
         frame = frame[positive | negative].assign(positive=positive)
     chosen = []
     for tissue, group in frame.groupby("tissue", sort=True):
@@ -153,18 +150,23 @@ def _choose(frame: pd.DataFrame, criteria: Criteria, of: str = "") -> pd.DataFra
         if positives.empty or negatives.empty:
             log.warning("%s%s is left out: %d positives, %d negatives", of, tissue, len(positives), len(negatives))
             continue
-        taken = _take_negatives(positives, negatives, criteria)
-        chosen.append(pd.concat([positives, negatives.iloc[taken]]))
+        chosen += [positives, negatives.iloc[_take_negatives(positives, negatives, criteria)]]
     if not chosen:
-        raise TableError(
-            f"{of}no tissue has both positives and negatives; "
-            f"asked for are PIPs above {criteria.positive_pip} and below {criteria.negative_pip}"
-            + (f" with |z| ≥ {criteria.negative_z}" if criteria.negative_z is not None else "")
-            if "pip" in frame
-            else f"{of}no tissue has both positives and negatives"
-        )
-    columns = [*VARIANT, "tissue", "positive", *criteria.match]
-    return pd.concat(chosen, ignore_index=True)[columns]
+        raise TableError(f"{of}no tissue has both positives and negatives{asked}")
+    return pd.concat(chosen, ignore_index=True)[[*VARIANT, "tissue", "positive", *criteria.match]]
+
+
+def _once(frame: pd.DataFrame, of: str) -> pd.DataFrame:
+    """Each variant of a tissue once: its first row, or one that says it is a positive."""
+    keys = allele_keys(frame)
+    names = keys["chrom"] + ":" + keys["start"].astype(str) + ":" + keys["ref"] + ":" + keys["alt"]
+    frame = frame.assign(key=names)
+    if "positive" not in frame:
+        return frame.drop_duplicates(["tissue", "key"])
+    kinds = frame.groupby(["tissue", "key"])["positive"].nunique()
+    if unlike := int((kinds > 1).sum()):
+        log.warning("%s%d variants are among positives and negatives of a tissue: they count as positives", of, unlike)
+    return frame.sort_values("positive", ascending=False, kind="stable").drop_duplicates(["tissue", "key"])
 
 
 def _take_negatives(positives: pd.DataFrame, negatives: pd.DataFrame, criteria: Criteria) -> np.ndarray:
@@ -223,10 +225,10 @@ def chosen_table(chosen: pd.DataFrame) -> pd.DataFrame:
     return chosen.drop(columns="positive").assign(label=chosen["positive"].astype(int))
 
 
-def chosen_vcf(chosen: pd.DataFrame, contigs: Sequence[str] | None = None) -> str:
+def chosen_vcf(chosen: pd.DataFrame) -> str:
     """The variants that were chosen, each once, as the text of a VCF to be scored."""
     alleles = chosen[list(VARIANT)].drop_duplicates()
-    order = list(contigs or sorted(alleles["chrom"].unique(), key=_contig_order))
+    order = sorted(alleles["chrom"].unique(), key=_contig_order)
     alleles = alleles.assign(rank=alleles["chrom"].map(order.index)).sort_values(["rank", "pos", "ref", "alt"])
     lines = ["##fileformat=VCFv4.2", *(f"##contig=<ID={name}>" for name in order)]
     lines.append("#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO")
