@@ -1,1 +1,1 @@
-"""What is done with scores."""
+"""What is done with scores: tables in, answers out."""
