@@ -119,7 +119,7 @@ def score_vcf(
     computes those that are not there.
 
     Args:
-        vcf: VCF, bgzipped VCF or BCF; `-` is standard input.
+        vcf: VCF, bgzipped VCF or BCF; `-` is standard input. A path, or an address such as https://… or s3://….
         fasta: the reference, plain or bgzipped; its index is made where missing.
         output: the Parquet file to write, which appears when it is whole (its parts are kept in OUTPUT.parts until
             then); or, without an ending such as .parquet, a folder of Parquet files that read as one table. A path, or
@@ -167,6 +167,8 @@ def score_vcf(
             a note on the error says so.
         OptionError: a VarscoreError and ValueError; an option is outside its range.
     """
+    if "://" in str(fasta):
+        raise FastaError(f"{fasta}: the reference must be a file of this machine, to be read anywhere: copy it first")
     vcf, fasta, target = str(vcf), Path(fasta), Output.of(output)
     runner = runner or RunHere()
     there_run = target.check(overwrite=overwrite)

@@ -7,15 +7,18 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 
 import pandas as pd
 import pyarrow.parquet as pq
+import pysam
 import pytest
 from click.testing import CliRunner
 from pyarrow import fs
 
+from varscore import score_vcf
 from varscore.cli import main
-from varscore.errors import OutputError
+from varscore.errors import FastaError, OutputError
 from varscore.parts import Worker
 from varscore.store.folder import Folder, whole_file
 
@@ -117,3 +120,59 @@ def test_addresses_that_lead_nowhere(bucket):
         Folder.at(f"s3://nobucket/scores{options}").make()
     with pytest.raises(OutputError, match=r"expected a path, s3://BUCKET"):
         Folder.at("gopher://bucket/scores").make()
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Iterator[tuple[Path, str]]:
+    """A folder, and the address at which a server of this machine shows it."""
+    folder = tmp_path / "web"
+    folder.mkdir()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1", "--directory", str(folder)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    for _ in range(200):
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=1).close()
+            break
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)
+    yield folder, f"http://127.0.0.1:{port}"
+    process.terminate()
+    process.wait()
+
+
+def test_variants_at_an_address(case, bucket, web):
+    """On the web and in an object store, as text and bgzipped: the scores of the file."""
+    system, options = bucket
+    folder, address = web
+    text = (case.folder / "in.vcf").read_bytes()
+    pysam.tabix_compress(str(case.folder / "in.vcf"), str(folder / "in.vcf.gz"))
+    (folder / "in.vcf").write_bytes(text)
+    with system.open_output_stream("bucket/in.vcf.gz") as stream:
+        stream.write((folder / "in.vcf.gz").read_bytes())
+    places = f"{address}/in.vcf", f"{address}/in.vcf.gz", f"s3://bucket/in.vcf.gz{options}"
+    for i, place in enumerate(places):
+        output = case.folder / f"{i}.parquet"
+        result = CliRunner().invoke(main, [*case.arguments(output)[:1], place, *case.arguments(output)[2:]])
+        assert result.exit_code == 0, result.output
+        case.check(output)
+    (folder / "cut.vcf.gz").write_bytes((folder / "in.vcf.gz").read_bytes()[:-40])
+    for place, message in {
+        f"{address}/cut.vcf.gz": "truncated",
+        f"{address}/none.vcf": "cannot be fetched",
+        f"s3://bucket/none.vcf{options}": "error: s3://bucket/none.vcf: cannot be fetched",
+        "gopher://127.0.0.1/in.vcf": "cannot be fetched",
+    }.items():
+        output = case.folder / "none.parquet"
+        result = CliRunner().invoke(main, [*case.arguments(output)[:1], place, *case.arguments(output)[2:]])
+        assert result.exit_code == 1
+        assert message in result.stderr
+        assert "key" not in result.stderr
+        assert not output.exists()
+
+
+def test_a_reference_at_an_address_is_refused(case):
+    with pytest.raises(FastaError, match="copy it first"):
+        score_vcf(case.folder / "in.vcf", "https://example.org/hg38.fa", case.folder / "o.parquet")

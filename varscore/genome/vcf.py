@@ -5,6 +5,7 @@ Records are parsed by htslib, through pysam. htslib leaves some truncated inputs
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import shutil
@@ -17,9 +18,11 @@ from contextlib import ExitStack, contextmanager, suppress
 from gzip import GzipFile
 from io import BytesIO, FileIO
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
+import pyarrow as pa
 import pysam
+from pyarrow import fs
 
 from varscore.errors import VcfError
 from varscore.genome.htslib import (
@@ -42,23 +45,44 @@ _Stream = BinaryIO | FileIO | GzipFile
 
 @contextmanager
 def rereadable(path: str | os.PathLike[str]) -> Iterator[str | os.PathLike[str]]:
-    """A path that can be read any number of times: standard input (`-`) or a named pipe is copied to a temporary file.
+    """A path that can be read any number of times: standard input (`-`), a named pipe or what is at an address
+    (https://, s3://, gs://) is copied to a temporary file.
 
-    Raises VcfError if there is no room for the copy.
+    Raises VcfError if there is no room for the copy, or it cannot be fetched.
     """
+    remote = "://" in os.fspath(path)
     is_stream = os.fspath(path) == "-" or (Path(path).exists() and not (Path(path).is_file() or Path(path).is_dir()))
-    if not is_stream:
+    if not (is_stream or remote):
         yield path
         return
     with tempfile.NamedTemporaryFile(prefix="varscore-", suffix=".vcf") as copy:
         try:
-            with _standard_input() if os.fspath(path) == "-" else Path(path).open("rb") as stream:
+            with ExitStack() as opened:
+                if remote:
+                    stream = opened.enter_context(_fetch(os.fspath(path)))
+                elif os.fspath(path) == "-":
+                    stream = opened.enter_context(_standard_input())
+                else:
+                    stream = opened.enter_context(Path(path).open("rb"))
                 shutil.copyfileobj(stream, copy)
             copy.flush()
-        except OSError as error:
+        except (OSError, ValueError, pa.ArrowException) as error:
+            if remote and getattr(error, "errno", None) != errno.ENOSPC:
+                address = os.fspath(path).partition("?")[0]
+                raise VcfError(
+                    f"{address}: cannot be fetched ({error}); expected http(s)://, s3:// or gs://"
+                ) from error
             raise VcfError(f"{path}: cannot be copied to {copy.name}: {error.strerror or error}; TMPDIR names another "
                            "folder") from error  # fmt: skip
         yield copy.name
+
+
+def _fetch(address: str) -> Any:
+    """What is at an address, as a file to read once. Options of an object store's connection may follow a `?`."""
+    if address.startswith(("s3://", "gs://")):
+        system, path = fs.FileSystem.from_uri(address)
+        return system.open_input_stream(path, compression=None)
+    return pysam.HFile(address, "rb")
 
 
 def read_variants(
