@@ -66,14 +66,17 @@ def _files(name: str) -> list[Path]:
 
 
 def _read(path: Path) -> pd.DataFrame:
+    expected = "expected six columns, as in a PLINK .bim: chromosome, SNP, cM, position, A1, A2"
     try:
-        rows = pd.read_csv(
-            path, sep=r"\s+", header=None, dtype=str, keep_default_na=False, na_filter=False, comment=None,
-        )  # fmt: skip
+        # 3: a quotation mark is a letter like any other
+        rows = pd.read_csv(path, sep=r"\s+", header=None, dtype=str, keep_default_na=False, quoting=3)
     except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise TableError(f"{path}: cannot be read as a .bim: {error}") from error
+        reason = str(error).strip().removeprefix("Error tokenizing data. C error: ")
+        raise TableError(f"{path}: cannot be read as a .bim: {reason}; {expected}") from error
     if rows.shape[1] != len(COLUMNS):
-        raise TableError(f"{path}: has {rows.shape[1]} columns, a PLINK .bim has 6: chromosome SNP cM position A1 A2")
+        raise TableError(f"{path}: has {rows.shape[1]} columns; {expected}")
+    if (short := rows.to_numpy()[:, -1] == "").any():
+        raise TableError(f"{path}, line {short.argmax() + 1}: has fewer columns than line 1; {expected}")
     rows.columns = COLUMNS
     wrong = ~rows["BP"].str.fullmatch(r"\d{1,9}")
     if wrong.any():

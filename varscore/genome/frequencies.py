@@ -72,12 +72,12 @@ def _frequencies(record: pysam.VariantRecord, alts: int, told: bool) -> list[flo
     if not told:
         counts = Counter(allele for sample in record.samples.values() for allele in sample["GT"] if allele is not None)
         return _shares([counts[i + 1] for i in range(alts)], counts.total())
-    if (given := record.info.get("AF")) is not None:
-        values = _as_tuple(given)
-        if len(values) == alts:
-            return [None if value is None else float(value) for value in values]
-    counted, total = _as_tuple(record.info.get("AC", ())), record.info.get("AN")
-    return _shares(counted, total) if len(counted) == alts else [None] * alts
+    info = dict(record.info)
+    values = _as_tuple(info.get("AF", ()))
+    if len(values) == alts:
+        return [None if value is None else float(value) for value in values]
+    counted = _as_tuple(info.get("AC", ()))
+    return _shares(counted, info.get("AN")) if len(counted) == alts else [None] * alts
 
 
 def _shares(counts: Any, total: Any) -> list[float | None]:
