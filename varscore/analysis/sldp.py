@@ -104,7 +104,7 @@ def write_annotations(
             "%s annotations: sldp keeps their square for every LD block; a run for some of the tracks each is lighter",
             f"{len(columns):,}",
         )
-    prefix = _checked_prefix(prefix)
+    prefix, folder = _checked_prefix(prefix)
     alleles = Alleles(table)
     panels, left_out = list[Panel](), list[str]()
     for chrom, rows in read_bims(bim):
@@ -124,27 +124,31 @@ def write_annotations(
         {chrom: files[chrom] for chrom in in_order}, {chrom: counts[chrom] for chrom in in_order},
         left_out, alleles.repeated, len(columns),
     )  # fmt: skip
+    with os_errors(folder):
+        folder.mkdir(exist_ok=True)
     with ExitStack() as outputs:
         sink = outputs.enter_context(whole_file(described))
         sink.write(json.dumps(_describe(table, columns, names, written, command), indent=1).encode())
-        for panel, values in _gather(table, columns, panels, Path(prefix + "x").parent):
+        for panel, values in _gather(table, columns, panels, folder):
             _write(outputs.enter_context(whole_file(files[panel.chrom])), panel, values, names)
     return written
 
 
-def _checked_prefix(prefix: str) -> str:
-    """With a slash at the end if it is a folder, which is made if it is not there. Raises OutputError."""
+def _checked_prefix(prefix: str) -> tuple[str, Path]:
+    """The prefix, with a slash at the end if it is a folder, and that folder, which need not be there yet.
+
+    Raises:
+        OutputError: nothing can be written there.
+    """
     if Path(prefix).is_dir():
         prefix = prefix.rstrip("/") + "/"
     folder = Path(prefix + "x").parent
-    with os_errors(folder):
-        if prefix.endswith("/"):
-            folder.mkdir(exist_ok=True)
-    if not folder.is_dir():
-        raise OutputError(f"output {prefix} cannot be written: there is no folder {folder}; make it first")
-    if not os.access(folder, os.W_OK):
-        raise OutputError(f"output {prefix} cannot be written: the folder {folder} is not writable for you")
-    return prefix
+    there = folder.parent if prefix.endswith("/") and not folder.exists() else folder
+    if not there.is_dir():
+        raise OutputError(f"output {prefix} cannot be written: there is no folder {there}; make it first")
+    if not os.access(there, os.W_OK):
+        raise OutputError(f"output {prefix} cannot be written: the folder {there} is not writable for you")
+    return prefix, folder
 
 
 def _annotation_names(columns: Sequence[ScoreColumn]) -> list[str]:
