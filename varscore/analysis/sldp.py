@@ -255,5 +255,5 @@ def _describe(
             }
             for chrom, counts in written.counts.items()
         },
-        "run": table.run,
+        "run": {name: value for name, value in table.run.items() if name not in ("plan", "part")},
     }
