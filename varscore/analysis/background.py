@@ -111,9 +111,7 @@ class Background:
             schema: whose fields of scores have a `description`.
             run: what describes the table, of which the first of `statistics` is that of columns that name none.
         """
-        for column in _ranked(schema, run):
-            schema = schema.append(_quantile_field(column))
-        return schema
+        return pa.schema([*schema, *map(_quantile_field, _ranked(schema, run))], metadata=schema.metadata)
 
     def append(self, table: pa.Table, run: Mapping[str, Any] | None = None) -> pa.Table:
         """Some rows of a score table with their quantiles, of `schema`. Raises TableError as `quantiles` does."""

@@ -55,10 +55,15 @@ def ranks_in(knots: np.ndarray, n: int, scores: np.ndarray) -> np.ndarray:
         float64 of the same shape; NaN for NaN.
     """
     p = np.clip(PROBABILITIES, 0.5 / n, 1 - 0.5 / n)
-    first, after = np.searchsorted(knots, scores, "left"), np.searchsorted(knots, scores, "right")
-    ranks = np.interp(scores, knots, p)
+    after = np.searchsorted(knots, scores)
+    above, below = np.minimum(after, len(p) - 1), np.maximum(after - 1, 0)
+    gap = knots[above].astype(float) - knots[below]
+    # below the first knot and above the last there is no gap, and the rank is the end's
+    share = np.divide(scores - knots[below], gap, out=np.zeros(scores.shape), where=(gap > 0) & (after < len(p)))
+    ranks = p[below] + share * (p[above] - p[below])
     # a run of equal knots is a tie: its middle
-    tied = after > first
-    ranks[tied] = (p[first[tied]] + p[after[tied] - 1]) / 2
+    tied = knots[above] == scores
+    last = np.searchsorted(knots, scores[tied], "right") - 1
+    ranks[tied] = (p[above[tied]] + p[last]) / 2
     ranks[np.isnan(scores)] = np.nan
     return ranks
