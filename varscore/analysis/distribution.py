@@ -54,7 +54,7 @@ def ranks_in(knots: np.ndarray, n: int, scores: np.ndarray) -> np.ndarray:
     Returns:
         float64 of the same shape; NaN for NaN.
     """
-    p = np.clip(PROBABILITIES, 0.5 / n, 1 - 0.5 / n)
+    p, scores = np.clip(PROBABILITIES, 0.5 / n, 1 - 0.5 / n), scores.astype(float)
     after = np.searchsorted(knots, scores)
     above, below = np.minimum(after, len(p) - 1), np.maximum(after - 1, 0)
     gap = knots[above].astype(float) - knots[below]
