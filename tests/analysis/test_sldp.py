@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.analysis.handmade import Allele, gene_table, write_table
@@ -198,6 +198,9 @@ snps = st.tuples(st.sampled_from(["1", "X"]), st.integers(1, 4), st.sampled_from
     alleles=st.lists(st.tuples(snps, st.booleans()), min_size=1, max_size=12),
     panel=st.lists(snps, min_size=1, max_size=8),
     match=st.sampled_from(["id", "position"]),
+)
+@example(  # an SNV that is scored twice, under two names
+    [(("1", 1, "a", ("G", "T")), True), (("1", 1, "b", ("G", "T")), True)], [("1", 1, "b", ("A", "C"))], "id"
 )
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_matching_is_what_a_loop_over_all_pairs_finds(tmp_path_factory, alleles, panel, match):

@@ -72,7 +72,7 @@ class Counts:
 class Alleles:
     """A score table's SNVs, to find SNPs among.
 
-    Of SNVs whose strand can be told, each is kept once, one that is scored before one that is not.
+    Of those whose strand can be told, the first that fits is found, one that is scored before one that is not.
 
     Args:
         table: with a row for each allele.
@@ -95,9 +95,9 @@ class Alleles:
         kinds = _kinds(ref, alt)
         rows = np.flatnonzero(kinds >= 0)
         rows = rows[np.argsort(~scored[rows], kind="stable")]
-        same = pd.MultiIndex.from_arrays([place[rows], ref[rows], alt[rows]]).duplicated()
-        self.repeated = int(same.sum())
-        self.row = rows = rows[~same]
+        self.repeated = int(pd.MultiIndex.from_arrays([place[rows], ref[rows], alt[rows]]).duplicated().sum())
+        # the same SNV under another name is kept, to be found by that name too
+        self.row = rows
         self.place, self.ref, self.alt, self.scored = place[rows], ref[rows], alt[rows], scored[rows]
         kinds = kinds[rows]
         self._any_place = pd.Index(place).unique()
