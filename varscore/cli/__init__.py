@@ -10,7 +10,22 @@ from varscore import __version__
 class LazyGroup(click.Group):
     """Imports a subcommand's file when it is asked for."""
 
-    COMMANDS = ("score", "merge", "top", "report", "plot", "export", "eqtl", "saturate", "tracks", "models", "bench")
+    COMMANDS = (
+        "score",
+        "merge",
+        "top",
+        "report",
+        "plot",
+        "export",
+        "background",
+        "quantiles",
+        "eqtl",
+        "sldp",
+        "saturate",
+        "tracks",
+        "models",
+        "bench",
+    )
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """In the order of a first visit."""

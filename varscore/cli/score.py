@@ -151,9 +151,10 @@ def score(
     """Score every ALT allele of VCF on every track.
 
     VCF is a VCF, bgzipped VCF or BCF file, the address of one (https://…, s3://…), or - for standard input. The
-    output has one row per ALT allele, in the VCF's order: chrom, pos, id, ref, alt, status, window_start, window_index, then one float32 column per track with
-    SAD, the summed difference ALT − REF of predicted coverage over 114,688 bp around the variant, or with what --stat
-    asks for. Alleles that cannot be scored have a status that says why, and nulls.
+    output has one row per ALT allele, in the VCF's order: chrom, pos, id, ref, alt, status, window_start, window_index,
+    then one float32 column per track with SAD, the summed difference ALT − REF of predicted coverage over 114,688 bp
+    around the variant, or with what --stat asks for. Alleles that cannot be scored have a status that says why, and
+    nulls.
 
     The work is cut into parts, and a finished part stays: the same command again, after whatever ended the first, goes
     on with what is missing. Until all parts are there, those of scores.parquet are in scores.parquet.parts.

@@ -69,11 +69,11 @@ def rereadable(path: str | os.PathLike[str]) -> Iterator[str | os.PathLike[str]]
         except (OSError, ValueError, pa.ArrowException) as error:
             if remote and getattr(error, "errno", None) != errno.ENOSPC:
                 address = os.fspath(path).partition("?")[0]
-                raise VcfError(
-                    f"{address}: cannot be fetched ({error}); expected http(s)://, s3:// or gs://"
-                ) from error
-            raise VcfError(f"{path}: cannot be copied to {copy.name}: {error.strerror or error}; TMPDIR names another "
-                           "folder") from error  # fmt: skip
+                message = f"{address}: cannot be fetched ({error}); expected http(s)://, s3:// or gs://"
+                raise VcfError(message) from error
+            reason = getattr(error, "strerror", None) or error
+            message = f"{path}: cannot be copied to {copy.name}: {reason}; TMPDIR names another folder"
+            raise VcfError(message) from error
         yield copy.name
 
 

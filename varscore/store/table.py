@@ -60,7 +60,7 @@ class ScoreTable:
         self.schema = self._dataset.schema
         self.run = _run_of(self._dataset, self.place)
         self.row_columns = tuple(f.name for f in self.schema if (f.metadata or {}).get(b"description") is None)
-        self.columns = _columns(self.schema, self.run)
+        self.columns = score_columns(self.schema, self.run)
 
     def __len__(self) -> int:
         return self._rows
@@ -108,18 +108,23 @@ class ScoreTable:
         """Rows in the file's order, some at a time: as `alleles` and `scores` give them, in bounded memory."""
         rows = max(1, min(65_536, BATCH_BYTES // (4 * max(1, len(columns)))))
         names = [*self.row_columns, *(column.name for column in columns)]
-        for group in self._groups():
-            # one by one, since a scanner keeps what it has read of a file until it comes to the file's end
-            for batch in group.to_batches(schema=self.schema, columns=names, batch_size=rows, batch_readahead=1):
-                if len(batch):
-                    table = pa.Table.from_batches([batch])
-                    alleles = table.select(list(self.row_columns)).to_pandas()
-                    yield alleles, _array(table.select(names[len(self.row_columns) :]))
+        for table in self._read(names, rows):
+            alleles = table.select(list(self.row_columns)).to_pandas()
+            yield alleles, _array(table.select(names[len(self.row_columns) :]))
 
-    def _groups(self) -> Iterator[ds.ParquetFileFragment]:
+    def tables(self) -> Iterator[pa.Table]:
+        """All columns as they are, some rows at a time in the file's order."""
+        rows = max(1, min(65_536, BATCH_BYTES // (4 * max(1, len(self.columns)))))
+        return self._read(self.schema.names, rows)
+
+    def _read(self, names: Sequence[str], rows: int) -> Iterator[pa.Table]:
+        """Row group by row group, since a scanner keeps what it has read of a file until it comes to the file's end."""
         for file in self._dataset.get_fragments():
             assert isinstance(file, ds.ParquetFileFragment)
-            yield from file.split_by_row_group()
+            for group in file.split_by_row_group():
+                for batch in group.to_batches(schema=self.schema, columns=names, batch_size=rows, batch_readahead=1):
+                    if len(batch):
+                        yield pa.Table.from_batches([batch])
 
 
 def _open(place: str | os.PathLike[str]) -> ds.FileSystemDataset:
@@ -162,7 +167,11 @@ def _run_of(dataset: ds.FileSystemDataset, address: str) -> dict[str, Any]:
     return run
 
 
-def _columns(schema: pa.Schema, run: Mapping[str, Any]) -> list[ScoreColumn]:
+def score_columns(schema: pa.Schema, run: Mapping[str, Any]) -> list[ScoreColumn]:
+    """The columns of scores of a schema: those with a description.
+
+    run: what describes the run; the first of its `statistics` is that of columns that name none.
+    """
     default = run.get("statistics", ["SAD"])[0]
     columns: list[ScoreColumn] = []
     tracks: dict[str, Track] = {}
