@@ -10,7 +10,7 @@ from varscore import __version__
 class LazyGroup(click.Group):
     """Imports a subcommand's file when it is asked for."""
 
-    COMMANDS = ("score", "merge", "tracks", "models", "bench")
+    COMMANDS = ("score", "merge", "tracks", "models", "bench", "mpra")
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """In the order of a first visit."""
