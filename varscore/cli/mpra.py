@@ -272,8 +272,13 @@ def correlate(
         write_text(predictions, as_text(tabled.predictions(results)))
     _draw(figure, scatter, summary, results, table.run.get("model"))
     if not (output and quiet):
-        _show(summary, tabled.wide(summary))
-    if not quiet and (said := caution(table.run)):
+        _show(summary, tabled.wide(summary), "Pearson's r of predicted and measured effects")
+    if quiet:
+        return
+    click.echo(
+        "best_track is chosen on the alleles it is shown for, so it is optimistic; best_track_cv is not", err=True
+    )
+    if said := caution(table.run):
         click.echo(said, err=True)
 
 
@@ -290,7 +295,7 @@ def _draw(figure: str | None, scatter: str | None, summary: pd.DataFrame, result
             save(draw_scatter(results, model), scatter)
 
 
-def _show(table: pd.DataFrame, for_people: pd.DataFrame | None = None) -> None:
+def _show(table: pd.DataFrame, for_people: pd.DataFrame | None = None, title: str | None = None) -> None:
     """Tab-separated in a pipe; in a terminal, a table for people, which may have other columns."""
     from varscore.analysis.outputs import as_text
 
@@ -302,9 +307,11 @@ def _show(table: pd.DataFrame, for_people: pd.DataFrame | None = None) -> None:
     from rich.table import Table
 
     frame = table if for_people is None else for_people
-    shown = Table(box=None, pad_edge=False)
+    shown = Table(box=None, pad_edge=False, title=title, title_justify="left")
     for name in frame:
-        shown.add_column(str(name).replace("_", " "), justify="right" if is_numeric_dtype(frame[name]) else "left")
+        shown.add_column(
+            str(name).replace("_", " "), justify="right" if is_numeric_dtype(frame[name]) else "left", overflow="fold"
+        )
     for row in frame.itertuples(index=False):
         shown.add_row(*map(_cell, row))
     Console(highlight=False).print(shown)

@@ -91,7 +91,9 @@ def draw_scatter(results: Sequence[ElementResult], model: object = None, method:
             found.prediction, result.rows["effect"], s=3, color=BLUE, alpha=0.45, linewidths=0, rasterized=True
         )
         axes.set_title(
-            f"{result.element}  r = {round(found.pearson, 2) + 0:.2f}" if not math.isnan(found.pearson) else result.element
+            f"{result.element}  r = {round(found.pearson, 2) + 0:.2f}"
+            if not math.isnan(found.pearson)
+            else result.element
         )
         axes.locator_params(nbins=4)
     what = LABELS[method] + (", log2" if method == "lasso_cv" else "")

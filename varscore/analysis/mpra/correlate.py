@@ -11,8 +11,8 @@ Four predictions of an element's effects are compared:
 
 The three alleles of a position, and the positions of a motif, are nearly the same measurement. So folds are made of
 blocks of neighbouring positions (16 bp, as CAGI5 gave its training data), and block i is in fold i modulo their number.
-Out-of-fold predictions are pooled without the intercept: it differs from fold to fold only as the mean of what was left
-out does, and with the opposite sign.
+Out-of-fold predictions are pooled without the intercept, as slopes times the distance from the element's mean score: the
+intercept differs from fold to fold only as the mean effect of what was left out does, with the opposite sign.
 """
 
 from __future__ import annotations
@@ -219,7 +219,7 @@ def lasso_cv(effects: np.ndarray, scores: np.ndarray, blocks: np.ndarray, folds:
         from sklearn.linear_model import LassoCV
 
     fold_of = folds.of(blocks)
-    predicted, used = np.zeros(len(effects)), []
+    predicted, used, centre = np.zeros(len(effects)), [], scores.mean(axis=0)
     for fold in range(folds.count):
         train = fold_of != fold
         scale = Scale.of(scores[train])
@@ -232,7 +232,7 @@ def lasso_cv(effects: np.ndarray, scores: np.ndarray, blocks: np.ndarray, folds:
             # at the smallest penalties, which are not the ones that predict
             warnings.simplefilter("ignore", ConvergenceWarning)
             model.fit(x, y)
-        predicted[~train] = scale.apply(scores[~train]) @ model.coef_
+        predicted[~train] = (scores[~train] - centre) / scale.deviation @ model.coef_
         used.append(np.count_nonzero(model.coef_))
     return _agree(effects, predicted, float(np.mean(used)))
 
@@ -250,8 +250,8 @@ def best_track_cv(effects: np.ndarray, scores: np.ndarray, blocks: np.ndarray, f
         if np.isnan(found).all():
             continue
         best = int(np.nanargmax(np.abs(found)))
-        scaled = Scale.of(scores[train, best][:, None]).apply(scores[~train, best][:, None])[:, 0]
-        predicted[~train] = scaled * found[best] * effects[train].std()
+        slope = found[best] * effects[train].std() / scores[train, best].std()
+        predicted[~train] = (scores[~train, best] - scores[:, best].mean()) * slope
     return _agree(effects, predicted, 1)
 
 
