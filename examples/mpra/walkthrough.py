@@ -63,7 +63,7 @@ def main() -> None:
     results = list(correlate(joined, matched=dict.fromkeys(ELEMENTS, beforehand)))
     found = summary(results, columns)
     found.to_csv(folder / "results.tsv", sep="\t", index=False)
-    print(f"\n{found.drop(columns='description').round(2).to_string(index=False)}")
+    print(f"\n{found.drop(columns='description').round(2).to_string(index=False, na_rep='–')}")
 
     # 6. Draw.
     with styled("the walk-through"):

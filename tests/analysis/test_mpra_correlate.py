@@ -109,6 +109,18 @@ def test_nothing_found_is_an_error_that_shows_both(tmp_path):
         join_scores(measured("1 11 A C 0"), table, table.select())
 
 
+def test_a_table_of_genes_is_refused(tmp_path):
+    schema = pa.schema([pa.field("chrom", pa.string()), pa.field("gene_id", pa.string()),
+                        pa.field("T", pa.float32(), metadata={"description": "CAGE:T"})])  # fmt: skip
+    with TableWriter(str(tmp_path / "genes.parquet"), schema, {"statistics": ["SAD"]}) as writer:
+        writer.write(
+            pa.table({"chrom": ["1"], "gene_id": ["ENSG1"], "T": pa.array([1.0], pa.float32())}, schema=schema)
+        )
+    table = ScoreTable(tmp_path / "genes.parquet")
+    with pytest.raises(TableError, match="no row per allele, but chrom, gene_id"):
+        join_scores(measured("1 11 A C 0"), table, table.select())
+
+
 def test_folds_keep_neighbours_together():
     folds = Folds(3, block=4)
     positions = np.array([100, 100, 103, 104, 107, 108, 112, 119])

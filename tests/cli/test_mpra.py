@@ -1,5 +1,7 @@
 """`varscore mpra`: exact arguments, exit statuses, what is said where."""
 
+import subprocess
+import sys
 from io import StringIO
 from pathlib import Path
 
@@ -186,3 +188,24 @@ def test_what_is_wrong_is_said(scored, monkeypatch, arguments, status, message):
     assert message in " ".join(result.stderr.split())
     assert result.stdout == ""
     assert set(scored.iterdir()) == before
+
+
+def test_no_network_is_loaded(scored):
+    """Importing PyTorch takes seconds."""
+    code = "import sys; from varscore.cli import main; main(sys.argv[1:], standalone_mode=False); "
+    code += "print('torch' in sys.modules)"
+    arguments = [
+        "mpra",
+        "correlate",
+        "scores.parquet",
+        "measured.tsv",
+        "--block",
+        "4",
+        "-q",
+        "--figure",
+        "no-torch.png",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], cwd=scored, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "False"

@@ -29,9 +29,9 @@ def test_correlations_by_element(table):
         drawn = {mark.get_label(): np.ma.getdata(mark.get_offsets()).tolist() for mark in axes.collections[1:]}
         assert set(drawn) == {LABELS[method] for method in ("lasso_cv", "matched", "best_track")}
         assert drawn[LABELS["matched"]] == [[0.4, 0], [0.1, 1], [0.5, 2]]
-        assert drawn[LABELS["best_track"]][0] == [-0.5, 0]
+        assert drawn[LABELS["best_track"]][0] == [0.5, 0]
         low, high = axes.get_xlim()
-        assert low < -0.5 < 0.9 < high
+        assert low < 0 < 0.9 < high
         assert "Pearson" in axes.get_xlabel()
         assert TINY_WARNING in [text.get_text() for text in figure.texts]
         assert rendered(figure, "png")[:4] == b"\x89PNG"

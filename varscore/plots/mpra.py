@@ -20,7 +20,7 @@ LABELS = {
     "lasso_cv": "lasso over tracks, cross-validated",
     "matched": "mean of tracks chosen beforehand",
     "best_track_cv": "best track of the other folds",
-    "best_track": "best track of the same data (optimistic)",
+    "best_track": "best track of the same data, |r| (optimistic)",
 }
 MARKS = {"lasso_cv": ("o", BLUE), "matched": ("D", VERMILION), "best_track_cv": ("s", SKY), "best_track": ("|", ORANGE)}
 COLUMNS = 5
@@ -40,6 +40,9 @@ def draw_correlations(table: pd.DataFrame, model: object = None, statistic: str 
     from matplotlib.figure import Figure
 
     by_method = table.pivot_table(index="element", columns="method", values=statistic, dropna=False)
+    if "best_track" in by_method:
+        # the others know in which direction a track goes
+        by_method["best_track"] = by_method["best_track"].abs()
     methods = [method for method in METHODS if method in by_method]
     # a method that found nothing in an element is not drawn there, and stands last
     order = by_method.sort_values(methods, na_position="first").index

@@ -26,7 +26,7 @@ BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = (
 UP, DOWN, GREY = VERMILION, BLUE, "#767676"
 DIVERGING = (DOWN, "#7FB3DA", "#F7F7F7", "#F0AE78", UP)
 """From negative to positive, light at zero."""
-BASE_COLOURS = {"A": GREEN, "C": BLUE, "G": ORANGE, "T": VERMILION, "N": GREY}
+BASE_COLOURS = {"A": GREEN, "C": BLUE, "G": ORANGE, "T": VERMILION}
 
 ENDINGS = (".png", ".svg", ".pdf")
 TINY = "enformer-tiny"
@@ -110,6 +110,17 @@ def rendered(figure: Figure, kind: str) -> bytes:
 def shortened(text: str, length: int) -> str:
     """A text of at most so many letters, with … where some are left out."""
     return text if len(text) <= length else text[: length - 1].rstrip(" ,") + "…"
+
+
+def fitted(text: str, width: float, size: float) -> str:
+    """The same, to fit `width` points when written in letters of `size` points. To be called within `styled`."""
+    from matplotlib.textpath import TextPath
+
+    whole, kept = text, len(text)
+    while kept > 1 and (wide := TextPath((0, 0), text, size=size).get_extents().width) > width:
+        kept = max(1, min(kept - 1, int(kept * width / wide) + 1))
+        text = shortened(whole, kept)
+    return text
 
 
 def note_on_model(figure: Figure, model: object) -> None:

@@ -2,8 +2,9 @@
 
 Four predictions of an element's effects are compared:
 
-- `best_track`: the one track that agrees best. Chosen among many on the same alleles, it is optimistic.
-- `best_track_cv`: the same, chosen and scaled on the other folds. What is left of it is honest.
+- `best_track`: the one track that agrees best, in either direction. Chosen among many on the same alleles, it is
+  optimistic.
+- `best_track_cv`: the same, its track and slope chosen on the other folds. What is left of it is honest.
 - `matched`: the mean of tracks that were chosen beforehand, such as those of the assay's cell type, each divided by its
   standard deviation. Nothing is fitted.
 - `lasso_cv`: a lasso regression over all tracks, fitted on the other folds, its penalty chosen by a second
@@ -11,8 +12,8 @@ Four predictions of an element's effects are compared:
 
 The three alleles of a position, and the positions of a motif, are nearly the same measurement. So folds are made of
 blocks of neighbouring positions (16 bp, as CAGI5 gave its training data), and block i is in fold i modulo their number.
-Out-of-fold predictions are pooled without the intercept, as slopes times the distance from the element's mean score: the
-intercept differs from fold to fold only as the mean effect of what was left out does, with the opposite sign.
+Out-of-fold predictions are pooled without the intercept, as slopes times the distance from the element's mean score.
+The intercept differs from fold to fold only as the mean effect of what was left out does, with the opposite sign.
 """
 
 from __future__ import annotations

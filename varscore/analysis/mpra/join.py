@@ -49,8 +49,12 @@ def join_scores(rows: pd.DataFrame, table: ScoreTable, columns: Sequence[ScoreCo
         columns: which of its columns.
 
     Raises:
-        TableError: no allele is in the table, or none that is has scores.
+        TableError: no allele is in the table, none that is has scores, or the table's rows are not alleles.
     """
+    if "status" not in table.row_columns:
+        raise TableError(
+            f"{table.place} has no row per allele, but {', '.join(table.row_columns)}: give the table of alleles"
+        )
     alleles = table.alleles()
     place = _places(alleles, rows)
     found = np.array([place.get(key, -1) for key in _measured_keys(rows)], np.int64)
