@@ -151,6 +151,19 @@ def test_the_lasso_finds_what_is_there():
     assert 0.5 < best.pearson < 0.8  # one track of two: about sqrt(1/2)
 
 
+def test_the_lasso_starts_from_the_tracks_that_agree_best(monkeypatch):
+    """Chosen on the other folds alone: on noise, choosing helps nothing; and what is there is still found."""
+    monkeypatch.setattr("varscore.analysis.mpra.correlate.SCREENED", 10)
+    generator = np.random.default_rng(6)
+    scores, folds = generator.normal(size=(240, 500)), Folds()
+    blocks = folds.blocks(np.arange(240))
+    noise = generator.normal(size=240)
+    assert not abs(lasso_cv(noise, scores, blocks, folds).pearson) > 0.15
+    found = lasso_cv(scores[:, 400] + 0.1 * noise, scores, blocks, folds)
+    assert found.pearson > 0.98
+    assert found.tracks <= 10
+
+
 def test_chance_is_seen_through():
     """No track has to do with the effects; the best of 400 looks as if it had."""
     generator = np.random.default_rng(2)

@@ -186,7 +186,7 @@ def variants(
     help="Tracks chosen beforehand for each element, such as those of its cell type: lines of an element, a tab and a "
     "TRACK. Their mean is a prediction without training.  [default: those of --tracks]",
 )  # fmt: skip
-@click.option("--lasso/--no-lasso", default=True, help="Fit the lasso, a minute for 5,313 tracks and 1,800 alleles.")
+@click.option("--lasso/--no-lasso", default=True, help="Fit the lasso, which takes most of the time.")
 @click.option("--folds", type=click.IntRange(min=2), default=5, help="Of the cross-validation.")
 @click.option("--block", type=click.IntRange(min=1), default=16, metavar="BP", help="Neighbours that share a fold.")
 @overwrite_option
@@ -217,7 +217,7 @@ def correlate(
 ) -> None:
     """Correlate SCORES with the effects in TABLE, by element and track.
 
-    For each element, four predictions are held against the measured effects: a lasso regression over all tracks
+    For each element, four predictions are held against the measured effects: a lasso regression over the tracks
     (lasso_cv); the mean of tracks chosen beforehand (matched); and the track that agrees best, on the same alleles
     (best_track) or on others (best_track_cv). The best track of thousands agrees well by chance alone: quote
     best_track_cv instead. What says _cv is predicted out of fold. Folds are of whole blocks of neighbouring positions,
