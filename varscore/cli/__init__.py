@@ -21,6 +21,7 @@ class LazyGroup(click.Group):
         "quantiles",
         "eqtl",
         "sldp",
+        "mpra",
         "saturate",
         "tracks",
         "models",

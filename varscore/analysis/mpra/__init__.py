@@ -1,0 +1,1 @@
+"""Saturation mutagenesis by massively parallel reporter assays (MPRA), held against scores."""
