@@ -220,7 +220,7 @@ def test_an_output_is_replaced_only_when_asked(folder, monkeypatch):
     for command in commands:
         result = run(*command, "-o", "out.tsv")
         assert (result.exit_code, (folder / "out.tsv").read_text()) == (1, "kept")
-        assert "out.tsv exists already: give another name, or --overwrite" in result.stderr
+        assert "out.tsv exists already: choose another name" in result.stderr
     for command in commands:
         assert run(*command, "-o", "out.tsv", "--overwrite").exit_code == 0
         assert (folder / "out.tsv").read_text() != "kept"

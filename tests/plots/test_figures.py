@@ -15,9 +15,10 @@ from varscore.genome.variant import Variant
 from varscore.network.tracks import Track
 from varscore.plots.distribution import draw_distribution
 from varscore.plots.saturation import draw_letters, draw_saturation
-from varscore.plots.style import DOUBLE, check_figure, check_new, fitted, rendered, save, shortened, styled
+from varscore.plots.style import DOUBLE, check_figure, fitted, rendered, save, shortened, styled
 from varscore.plots.tracks import draw_tracks
 from varscore.plots.variant import MOST_LANES, draw_variant
+from varscore.store.scores import check_new_file
 from varscore.store.table import ScoreTable
 
 pytest.importorskip("matplotlib")
@@ -253,7 +254,7 @@ def test_where_a_figure_cannot_go_is_said_first(tmp_path):
         with pytest.raises(OutputError, match=message):
             check_figure(tmp_path / name)
     check_figure(tmp_path / "there.png", overwrite=True)
-    check_new("s3://bucket/report.html")
+    check_new_file("s3://bucket/report.html")
 
 
 def test_matplotlib_that_is_missing_is_said(monkeypatch):

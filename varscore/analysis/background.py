@@ -16,13 +16,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from varscore.analysis.distribution import PROBABILITIES, QUANTILE, is_signed, knots_of, ranks_in
-from varscore.errors import OutputError, TableError
+from varscore.errors import TableError
 from varscore.genome.contigs import canonical_name
 from varscore.genome.frequencies import read_frequencies
 from varscore.genome.variant import Status
 from varscore.store.folder import whole_file
 from varscore.store.provenance import describe_software
-from varscore.store.scores import TableWriter, check_file
+from varscore.store.scores import TableWriter, check_new_file
 from varscore.store.table import ScoreColumn, ScoreTable, score_columns
 
 log = logging.getLogger("varscore")
@@ -299,11 +299,8 @@ def _common(rows: pd.DataFrame, vcf: str | os.PathLike[str], maf: float) -> np.n
 
 
 def _new_file(output: str | os.PathLike[str], *, overwrite: bool) -> Path:
-    place = Path(output)
-    check_file(place)
-    if place.exists() and not overwrite:
-        raise OutputError(f"output {place} exists already: choose another name, or replace it with --overwrite")
-    return place
+    check_new_file(output, overwrite=overwrite)
+    return Path(output)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from varscore.errors import OutputError
 from varscore.store.folder import whole_file
-from varscore.store.scores import check_file
+from varscore.store.scores import check_new_file
 
 
 def check_outputs(*places: str | os.PathLike[str] | None, overwrite: bool) -> None:
@@ -25,9 +25,7 @@ def check_outputs(*places: str | os.PathLike[str] | None, overwrite: bool) -> No
     """
     paths = [Path(place) for place in places if place is not None]
     for path in paths:
-        check_file(path)
-        if path.exists() and not overwrite:
-            raise OutputError(f"output {path} exists already: give another name, or --overwrite to replace it")
+        check_new_file(path, overwrite=overwrite)
     if twice := [path for path in paths if paths.count(path) > 1]:
         raise OutputError(f"output {twice[0]} is named twice: give each output its own file")
 

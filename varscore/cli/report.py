@@ -30,10 +30,10 @@ def report(
       varscore report scores.parquet -o report.html
       varscore report scores.parquet -t 'CAGE:.*liver' -o liver.html
     """
-    from varscore.plots.style import check_new
     from varscore.report.build import write_report
+    from varscore.store.scores import check_new_file
 
-    check_new(output, overwrite=overwrite)
+    check_new_file(output, overwrite=overwrite)
     made = write_report(scores, output, tracks=tracks, statistic=stat, pairs=number)
     if not quiet:
         click.echo(f"{made.alleles:,} alleles on {made.tracks:,} tracks, {made.pairs:,} pairs → {output}", err=True)

@@ -34,9 +34,9 @@ def saturate(region: str, fasta: str, output: str, deletions: bool, overwrite: b
       varscore plot saturation region.parquet -t ENCFF833POA -o region.png
     """
     from varscore.analysis.saturation import write_saturation
-    from varscore.plots.style import check_new
+    from varscore.store.scores import check_new_file
 
-    check_new(output, overwrite=overwrite)
+    check_new_file(output, overwrite=overwrite)
     command = shlex.join(["varscore", *sys.argv[1:]])
     made = write_saturation(region, fasta, output, deletions=deletions, command=command)
     if not quiet:

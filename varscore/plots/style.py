@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from varscore.errors import OutputError, needs
-from varscore.store.folder import is_remote, split_address, whole_file
-from varscore.store.scores import check_file
+from varscore.store.folder import split_address, whole_file
+from varscore.store.scores import check_new_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -76,16 +76,7 @@ def check_figure(output: str | os.PathLike[str], *, overwrite: bool = False) -> 
     address = split_address(output)[0]
     if Path(address).suffix.lower() not in ENDINGS:
         raise OutputError(f"output {address}: a figure's name ends in {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}")
-    check_new(output, overwrite=overwrite)
-
-
-def check_new(output: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-    """Say before the work that a file cannot be written. Raises OutputError."""
-    if is_remote(output):
-        return
-    check_file(Path(output))
-    if not overwrite and Path(output).exists():
-        raise OutputError(f"output {output} exists already: choose another name, or replace it with --overwrite")
+    check_new_file(output, overwrite=overwrite)
 
 
 def save(figure: Figure, output: str | os.PathLike[str]) -> None:

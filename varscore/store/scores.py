@@ -172,3 +172,17 @@ def check_file(path: Path) -> None:
         raise OutputError(f"output {path} cannot be written: there is no folder {folder}; make it first")
     if not os.access(folder, os.W_OK):
         raise OutputError(f"output {path} cannot be written: the folder {folder} is not writable for you")
+
+
+def check_new_file(place: str | os.PathLike[str], *, overwrite: bool) -> None:
+    """Say now that a file cannot be written, or is there already. Of an address, nothing is known.
+
+    Raises:
+        OutputError: as `check_file`; or it is there, and not to be overwritten.
+    """
+    if "://" in os.fspath(place):
+        return
+    path = Path(place)
+    check_file(path)
+    if path.exists() and not overwrite:
+        raise OutputError(f"output {path} exists already: choose another name, or replace it with --overwrite")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from varscore.errors import OutputError, TableError
 from varscore.store.folder import is_remote, split_address
-from varscore.store.scores import check_file
+from varscore.store.scores import check_new_file
 from varscore.store.table import ScoreColumn, ScoreTable
 
 
@@ -24,9 +24,7 @@ def check_output(place: str | os.PathLike[str], endings: Sequence[str], *, overw
     path = Path(place)
     if not path.name.endswith(tuple(endings)):
         raise OutputError(f"{path}: its ending says the format; expected {' or '.join(endings)}")
-    check_file(path)
-    if path.exists() and not overwrite:
-        raise OutputError(f"output {path} exists already: choose another name, or replace it with --overwrite")
+    check_new_file(path, overwrite=overwrite)
     return path
 
 
