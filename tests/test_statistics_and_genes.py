@@ -214,6 +214,18 @@ def test_a_run_with_genes_goes_on_in_shards_and_is_merged(chr22, files, small_mo
     assert not list(tmp_path.glob("*.parts"))
 
 
+def test_parts_in_which_nothing_can_be_scored(files, small_model, tmp_path):
+    rows = ["chr22\t20004000\t.\tN\tA", "chr22\t20004001\t.\tA\t<DEL>", "chr22\t20004002\t.\tA\t*"]
+    (tmp_path / "in.vcf").write_text(HEADER + "".join(f"{row}\t.\t.\t.\n" for row in rows))
+    options = {"model": str(small_model), "genes": files[1], "statistics": ["SAD", "D1"], "part_size": 2}
+    summary = score_vcf(tmp_path / "in.vcf", files[0], tmp_path / "o.parquet", **options)
+    assert (summary.alleles, summary.scored) == (3, 0)
+    found = pd.read_parquet(tmp_path / "o.parquet")
+    assert list(found["status"]) == ["non_acgt", "symbolic", "star_allele"]
+    assert found.iloc[:, 8:].isna().all().all()
+    assert len(pd.read_parquet(tmp_path / "o.genes.parquet")) == 0
+
+
 def test_what_cannot_be_is_refused_before_the_work(chr22, files, small_model, tmp_path):
     def run(**options):
         score_vcf(chr22 / "in.vcf", files[0], tmp_path / "o.parquet", model=str(small_model), **options)

@@ -303,4 +303,4 @@ def _spelled(variant: Variant) -> tuple[str, int, str | None, str, str]:
 
 def _flat(scores: np.ndarray) -> np.ndarray:
     """[rows, statistics, tracks] as the columns are in a table."""
-    return scores.reshape(len(scores), -1)
+    return scores.reshape(len(scores), scores.shape[1] * scores.shape[2])

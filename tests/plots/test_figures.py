@@ -254,7 +254,7 @@ def test_where_a_figure_cannot_go_is_said_first(tmp_path):
         with pytest.raises(OutputError, match=message):
             check_figure(tmp_path / name)
     check_figure(tmp_path / "there.png", overwrite=True)
-    check_new_file("s3://bucket/report.html")
+    check_new_file("s3://bucket/report.html", overwrite=False)
 
 
 def test_matplotlib_that_is_missing_is_said(monkeypatch):
