@@ -76,12 +76,18 @@ FORMULAS: Mapping[str, Formula] = {
     "SAD": Formula(
         lambda _r, d: _total(d), "negates", "Σ (a − r)", "Avsec et al. 2021, Nature Methods 18, 1196; " + BASENJI
     ),
-    "SADM": Formula(lambda _r, d: _total(d) / d.shape[-2], "negates", "mean of (a − r)", BASENJI),
+    "SADM": Formula(lambda _r, d: _total(d) / d.shape[-2], "negates", "mean of (a − r)", "SAD over the number of bins"),
     "SAR": Formula(
-        lambda r, d: _total(torch.log1p(d / (1 + r))) / LN2, "negates", "Σ (log2(1 + a) − log2(1 + r))", BASENJI
+        lambda r, d: _total(torch.log1p(d / (1 + r))) / LN2,
+        "negates",
+        "Σ (log2(1 + a) − log2(1 + r))",
+        "README of Enformer's scores",
     ),
     "logSAD": Formula(
-        _logsad, "negates", "log2(1 + Σ a) − log2(1 + Σ r)", "logSAD of calico/baskerville; AlphaGenome's DIFF_LOG2_SUM"
+        _logsad,
+        "negates",
+        "log2(1 + Σ a) − log2(1 + Σ r)",
+        "SAR of basenji_sad.py, logSAD of baskerville, AlphaGenome's DIFF_LOG2_SUM",
     ),
     "SAX": Formula(_sax, "negates", "a − r in the bin where |a − r| is largest", BASENJI),
     "D1": Formula(lambda _r, d: _total(d.abs()), "keeps", "Σ |a − r|", "baskerville"),
