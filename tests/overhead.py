@@ -18,8 +18,9 @@ from pathlib import Path
 from tests.conftest import SHARED
 from varscore import score_vcf
 from varscore.cluster.dask import DaskRunner
+from varscore.genome.planning import place
 from varscore.genome.vcf import read_variants
-from varscore.parts import Part, RunHere, Runner, Work, Worker
+from varscore.parts import Done, Finished, Part, RunHere, Runner, Work, Worker
 
 DATA = SHARED / "data/kgp_chr20"
 WAYS = ("bare", "parts", "dask")
