@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from varscore.engine.device import resolve_device, without_denormals
+from varscore.engine.device import resolve_device, steady_math
 from varscore.engine.difference_scorer import DifferenceScorer
 from varscore.engine.plain import PlainScorer
 from varscore.engine.precision import Precision
@@ -166,7 +166,7 @@ class Worker:
                 read_genes(recipe.genes),
                 crop=config.crop, bins_out=config.bins_out, bin_size=config.bin_size, flank=recipe.tss_flank,
             )  # fmt: skip
-        with without_denormals(), self._memory_errors():
+        with steady_math(), self._memory_errors():
             network = load_enformer(recipe.weights, self.device, config=config)
             network.keep_tracks(recipe.organism, [track.index for track in recipe.tracks])
             self.scorer: Scorer
@@ -199,7 +199,7 @@ class Worker:
             )
             for variant in part.variants
         ]  # fmt: skip
-        with without_denormals(), self._memory_errors():
+        with steady_math(), self._memory_errors():
             alleles, genes = self._score(placed, done)
         statuses = Counter(one.status for one in placed)
         run = {**self.work.run, "part": part.name}

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from varscore.engine.device import resolve_device, without_denormals
+from varscore.engine.device import resolve_device, steady_math
 from varscore.engine.precision import Products
 from varscore.engine.trunk import one_hot
 from varscore.errors import OptionError, ScoreError, VcfError
@@ -103,7 +103,7 @@ def predict_variant(
     file = fetch_weights(spec) if weights is None else weights_path(spec, weights)
     assert file is not None
     config = EnformerConfig(**spec.architecture)
-    with without_denormals(), Products().active():
+    with steady_math(), Products().active():
         network = load_enformer(file, resolve_device(device), config=config)
         network.keep_tracks(organism, [track.index for track in chosen])
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from varscore.bench.cases import Case, Measured, Task
-from varscore.engine.device import resolve_device, without_denormals
+from varscore.engine.device import resolve_device, steady_math
 from varscore.engine.difference_scorer import DifferenceScorer
 from varscore.engine.plain import PlainScorer
 from varscore.engine.precision import Precision, round_to_tf32
@@ -116,7 +116,7 @@ def measure(task: Task) -> Measured:
     config = EnformerConfig(**get_model(task.model).architecture)
     dtype = torch.float64 if case.dtype == "float64" else torch.float32
     emulated = case.engine == "plain" and case.precision != "fp32"
-    with without_denormals(), Reference(task.fasta) as reference, torch.inference_mode():
+    with steady_math(), Reference(task.fasta) as reference, torch.inference_mode():
         some = jobs(case, reference, config.window)
         if case.engine == "enformer-pytorch":
             network = load_peer(task.weights, config, device)

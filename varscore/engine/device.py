@@ -41,11 +41,20 @@ def upload(array: np.ndarray, device: torch.device) -> Tensor:
 
 
 @contextlib.contextmanager
-def without_denormals() -> Iterator[None]:
-    """Take numbers below 1e-38 for zero on a CPU: attention has many, and their products take 100 times longer.
+def steady_math() -> Iterator[None]:
+    """Settings of a CPU under which scores are computed. To be entered before torch starts its threads.
 
-    To be entered before torch starts its threads, which take the setting over from the one that starts them.
+    Numbers below 1e-38 are zero: attention has many, and their products take 100 times longer. Threads take the setting
+    over from the one that starts them.
+
+    And the vector functions of MKL, which torch calls, have been called once. They choose their code for the processor
+    at the first call. Where that comes from two threads at once, one may compute by other code, and what it computes
+    differs in the last bits, in some processes and not in others.
     """
+    for dtype in (torch.float32, torch.float64):
+        one = torch.ones(1, dtype=dtype)
+        for function in (torch.exp, torch.expm1, torch.log, torch.log1p, torch.sigmoid, torch.lgamma, torch.sqrt):
+            function(one)
     torch.set_flush_denormal(True)
     try:
         yield
