@@ -87,6 +87,6 @@ def test_damage_behind_a_whole_footer_is_said_in_one_line(scored, tmp_path):
     table = ScoreTable(tmp_path / "s.parquet")
     columns = table.select()
     for read in (table.alleles, lambda: table.scores(columns), lambda: list(table.batches(columns))):
-        with pytest.raises(TableError, match="s.parquet cannot be read, it is damaged") as caught:
+        with pytest.raises(TableError, match=r"s\.parquet cannot be read, it is damaged") as caught:
             read()
         assert "\n" not in str(caught.value)

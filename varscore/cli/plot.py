@@ -200,4 +200,4 @@ def strongest_tracks(
             found = scores_of_variant(table, columns, parse_variant(variant) if spelled else variant)
         save(draw_tracks(found, str(table.run.get("model")), per_assay=number, variant=variant), output)
     if not quiet:
-        click.echo(f"{len(columns):,} tracks on {len(table):,} alleles → {output}", err=True)
+        click.echo(f"{len(columns):,} tracks on {len(table):,} rows → {output}", err=True)

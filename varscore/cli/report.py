@@ -36,4 +36,4 @@ def report(
     check_new_file(output, overwrite=overwrite)
     made = write_report(scores, output, tracks=tracks, statistic=stat, pairs=number)
     if not quiet:
-        click.echo(f"{made.alleles:,} alleles on {made.tracks:,} tracks, {made.pairs:,} pairs → {output}", err=True)
+        click.echo(f"{made.alleles:,} rows on {made.tracks:,} tracks, {made.pairs:,} pairs → {output}", err=True)

@@ -113,7 +113,7 @@ def _shown(value: object) -> str:
 def _say(found: Strongest, model: str, path: str | None) -> None:
     if found.unscaled:
         click.echo(
-            f"varscore: {found.unscaled:,} alleles are left out: without others of their kind, indels or not, or where "
+            f"varscore: {found.unscaled:,} rows are left out: without others of their kind, indels or not, or where "
             "all scores are equal, there is no standard deviation (--scale none compares the scores themselves)",
             err=True,
         )
