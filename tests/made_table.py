@@ -40,6 +40,7 @@ def add_gene_columns(source: Path, target: Path, genes: Sequence[str]) -> Path:
     table = pq.read_table(source)
     run = pq.read_metadata(source).metadata[b"varscore"]
     kept = table.drop_columns(["status", "window_start", "window_index"])
-    kept = kept.add_column(5, pa.field("gene_name", pa.string()), pa.array(genes))
+    kept = kept.add_column(5, pa.field("gene_id", pa.string()), pa.array([f"ENSG{gene}" for gene in genes]))
+    kept = kept.add_column(6, pa.field("gene_name", pa.string()), pa.array(genes))
     pq.write_table(kept.replace_schema_metadata({b"varscore": run}), target)
     return target

@@ -89,6 +89,20 @@ def test_signs_are_turned_with_the_alleles_and_may_be_dropped(tmp_path):
     assert alone["auroc"].tolist() == [0.5]  # of |score|
 
 
+def test_a_size_is_the_same_with_the_alleles_exchanged(tmp_path):
+    positive, exchanged = np.arange(80) % 2 == 0, np.arange(80) % 4 < 2
+    there = snvs(80)
+    there.loc[exchanged, ["ref", "alt"]] = ["G", "A"]
+    sizes = np.stack([np.where(positive, 0.1, 1)] * 2, axis=1)
+    table = write_scores(tmp_path / "s.parquet", there, sizes, statistics=("SAD", "JS"))
+    variants = snvs(80).assign(tissue="t", positive=positive)
+    result = classify(table, variants, Validation(repeats=1, folds=4), statistic="JS")
+    plain = write_scores(tmp_path / "p.parquet", snvs(80), sizes, statistics=("SAD", "JS"))
+    same = classify(plain, variants, Validation(repeats=1, folds=4), statistic="JS")
+    np.testing.assert_array_equal(result.tissues[0].curve, same.tissues[0].curve)
+    assert (result.tissues[0].importance == same.tissues[0].importance).all()
+
+
 def test_every_fold_has_its_share_and_blocks_stay_together():
     rng = np.random.default_rng(4)
     positive = rng.random(500) < 0.2

@@ -118,3 +118,9 @@ def test_tables_of_effects(tmp_path, caplog):
     table = write_scores(tmp_path / "s.parquet", snvs(1), np.full((1, 1), np.nan))
     with pytest.raises(TableError, match="no effect is of a variant that is scored"):
         signed(table, read)
+
+
+def test_a_statistic_without_a_sign_is_refused(tmp_path, effects):
+    table = write_scores(tmp_path / "s.parquet", snvs(40), np.ones((40, 2)), statistics=("SAD", "JS"))
+    with pytest.raises(TableError, match="JS has no sign"):
+        signed(table, effects, statistic="JS")

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from tests.analysis.eqtl_cases import write_scores
-from varscore.analysis.join import join, take_scores
+from varscore.analysis.join import join, take_scores, turns
 from varscore.errors import TableError
 from varscore.store import table as store
 
@@ -96,3 +96,24 @@ def test_rows_are_taken_in_any_order_and_more_than_once(table, monkeypatch):
         monkeypatch.setattr(store, "BATCH_BYTES", batch_bytes)
         for rows in ([0, 3, 7], [7, 0, 0, 3], []):
             np.testing.assert_array_equal(take_scores(table, columns, np.array(rows, int)), everything[rows])
+
+
+def test_a_table_of_genes_needs_genes(tmp_path):
+    """Else an allele's scores would be those of whichever gene comes first."""
+    alleles = frame(("chr1", 5, "A", "G")).assign(gene_id="E1")
+    table = write_scores(tmp_path / "s.parquet", alleles, np.ones((1, 1)))
+    with pytest.raises(TableError, match="a table of genes: give the one with a row for each allele"):
+        join(table, alleles)
+
+
+@pytest.mark.parametrize(
+    ("statistic", "second"), [("SAD", -1), ("logSAD@501", -1), ("SAD_quantile", -1), ("JS", 1), ("D2@501_quantile", 1)]
+)
+def test_only_what_has_a_sign_is_turned(statistic, second):
+    assert turns(statistic, np.array([False, True])).tolist() == [1, second]
+
+
+def test_one_alleles_prediction_is_not_that_of_the_other():
+    assert turns("REF", np.array([False])).tolist() == [1]
+    with pytest.raises(TableError, match="1 variants have REF and ALT exchanged in the scores, where ALT@501 is of"):
+        turns("ALT@501", np.array([False, True]))

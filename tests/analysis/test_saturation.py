@@ -7,7 +7,7 @@ import numpy as np
 import pysam
 import pytest
 
-from tests.made_table import made_table
+from tests.made_table import add_gene_columns, made_table
 from varscore.analysis.saturation import read_saturation, write_saturation
 from varscore.errors import FastaError, OptionError, RegionError, TableError
 from varscore.genome.vcf import read_variants
@@ -149,3 +149,11 @@ def test_what_cannot_be_drawn_is_said(tmp_path):
     with pytest.raises(TableError, match="2 contigs"):
         read_saturation(table, table.columns[0])
     assert read_saturation(table, table.columns[0], "chr3").ref == "A"
+
+
+def test_a_table_of_genes_is_refused(tmp_path):
+    """Each SNV has a row for each gene there."""
+    table = saturated(tmp_path / "s.parquet")
+    genes = add_gene_columns(tmp_path / "s.parquet", tmp_path / "g.parquet", ["G"] * len(table))
+    with pytest.raises(TableError, match="a table of genes: give the one with a row for each allele"):
+        read_saturation(ScoreTable(genes), ScoreTable(genes).columns[0])

@@ -81,7 +81,7 @@ def test_saturation_from_region_to_figure(inputs, tmp_path):
 def test_strongest_tracks_are_drawn(inputs, tmp_path):
     result = run(inputs, "plot", "tracks", "SCORES", "-o", "DIR/t.svg")
     assert (result.exit_code, result.stdout) == (0, "")
-    assert result.stderr == f"3 tracks on 12 alleles → {tmp_path / 't.svg'}\n"
+    assert result.stderr == f"3 tracks on 12 rows → {tmp_path / 't.svg'}\n"
     for variant in ("rs3", "z:4004:A:G", "z-4004-A-G"):
         more = ("--variant", variant, "-t", "DNASE", "-n", "1", "--overwrite", "-q", "-o", "DIR/t.svg")
         result = run(inputs, "plot", "tracks", "SCORES", *more)
@@ -92,7 +92,7 @@ def test_strongest_tracks_are_drawn(inputs, tmp_path):
 def test_a_report_is_made(inputs, tmp_path):
     result = run(inputs, "report", "SCORES", "-o", "DIR/r.html", "-n", "5")
     assert (result.exit_code, result.stdout) == (0, "")
-    assert result.stderr == f"12 alleles on 3 tracks, 5 pairs → {tmp_path / 'r.html'}\n"
+    assert result.stderr == f"12 rows on 3 tracks, 5 pairs → {tmp_path / 'r.html'}\n"
     assert (tmp_path / "r.html").read_text().startswith("<!DOCTYPE html>")
 
 

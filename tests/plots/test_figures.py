@@ -1,5 +1,6 @@
 """Figures: what stands in them, that it can be read, and that it is where the numbers say."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -121,6 +122,15 @@ def test_a_variants_figure_is_legible_and_says_what_it_shows():
         assert text in svg, text
     assert "ELSEWHERE" not in svg
     assert "carries no biology" not in rendered(draw_variant(prediction(1, model="enformer")), "svg").decode()
+
+
+@pytest.mark.parametrize("size", [1e-6, 2.4e-5, 7e-4, 3e4])
+def test_differences_of_any_size_leave_room_for_their_numbers(size):
+    given = prediction(2)
+    alt = given.ref.copy()
+    alt[447:449] += size
+    figure = draw_variant(replace(given, alt=alt))
+    check_legible(figure)
 
 
 def test_the_curves_are_the_prediction():

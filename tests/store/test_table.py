@@ -71,3 +71,22 @@ def test_an_unfinished_run_is_refused(scored):
         ScoreTable(scored / "scores")
     part.write_bytes(kept)
     assert len(ScoreTable(scored / "scores")) == 5
+
+
+def test_an_empty_folder_is_not_one_of_ours(tmp_path):
+    with pytest.raises(TableError, match="it is not a folder that `varscore score` filled"):
+        ScoreTable(tmp_path)
+
+
+def test_damage_behind_a_whole_footer_is_said_in_one_line(scored, tmp_path):
+    """As of a disk or a transfer: the schema reads, and the rows do not."""
+    content = bytearray((scored / "scores.parquet").read_bytes())
+    length = int.from_bytes(content[-8:-4], "little")
+    content[4 : len(content) - 8 - length] = bytes(len(content) - 12 - length)
+    (tmp_path / "s.parquet").write_bytes(content)
+    table = ScoreTable(tmp_path / "s.parquet")
+    columns = table.select()
+    for read in (table.alleles, lambda: table.scores(columns), lambda: list(table.batches(columns))):
+        with pytest.raises(TableError, match=r"s\.parquet cannot be read, it is damaged") as caught:
+            read()
+        assert "\n" not in str(caught.value)

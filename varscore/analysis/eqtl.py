@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 from varscore.analysis.auroc import auroc
-from varscore.analysis.join import join, take_scores
+from varscore.analysis.join import join, take_scores, turns
 from varscore.errors import OptionError, TableError, needs
 from varscore.genome.contigs import canonical_name
 from varscore.store.table import ScoreTable
@@ -128,7 +128,7 @@ def classify(
         statistic: which, where the table has several.
 
     Raises:
-        TableError: none of the variants is in the table, or no tissue has enough for the folds.
+        TableError: none of the variants is in the table, it is of genes, or no tissue has enough for the folds.
         ExtraError: scikit-learn is not installed.
     """
     validation = validation or Validation()
@@ -141,7 +141,7 @@ def classify(
     scored = np.asarray(np.isfinite(scores).all(axis=1))[at]
     if not scored.all():
         log.warning("%d variants are left out: the table has no scores for them", (~scored).sum())
-    sign = np.where(joined.flipped[joined.row >= 0], -1, 1).astype(np.float32)
+    sign = turns(columns[0].statistic, joined.flipped[joined.row >= 0])
     tissues, by_track = [], []
     for tissue, group in found[scored].groupby("tissue", sort=True):
         mine = group.index.to_numpy()

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from varscore.analysis.distribution import is_signed
 from varscore.analysis.join import join, take_scores
 from varscore.analysis.variant_table import VARIANT, read_variant_table
 from varscore.errors import TableError, needs
@@ -78,10 +79,12 @@ def signed(
         p-value of the two-sided sign test. NaN where n is below 3 or a side is constant.
 
     Raises:
-        TableError: none of the variants is in the table.
+        TableError: none of the variants is in the table, or the statistic has no sign.
         ExtraError: scipy is not installed.
     """
     columns = table.select(tracks, statistic)
+    if not is_signed(columns[0].statistic):
+        raise TableError(f"{columns[0].statistic} has no sign, and effects have: choose another statistic")
     joined = join(table, effects, genes=has_genes(table))
     log.info(joined.describe("effects"))
     there = joined.row >= 0

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from varscore.analysis.distribution import QUANTILE, is_signed
 from varscore.errors import TableError
 from varscore.genome.contigs import canonical_name
 from varscore.genome.variant import minimal_edit
@@ -84,8 +85,10 @@ def join(table: ScoreTable, variants: pd.DataFrame, *, genes: bool = False) -> J
         genes: the gene must be the same too, whatever its version; the score table must be one of genes.
 
     Raises:
-        TableError: not one variant is there.
+        TableError: not one variant is there, or the table is of genes and `genes` is not asked for.
     """
+    if not genes and "gene_id" in table.row_columns:
+        raise TableError(f"{table.place} is a table of genes: give the one with a row for each allele")
     theirs, ours = table.alleles(), variants
     there, wanted = allele_keys(theirs), allele_keys(ours)
     if genes:
@@ -104,6 +107,24 @@ def join(table: ScoreTable, variants: pd.DataFrame, *, genes: bool = False) -> J
     if len(variants) and (row < 0).all():
         raise TableError(_nothing(table, theirs, ours))
     return Joined(row, flipped, int((unfound & ~substitution).sum()), int(repeated))
+
+
+def turns(statistic: str, flipped: np.ndarray) -> np.ndarray:
+    """What scores are multiplied by, so that they are those of the variants' own ALT: float32, -1 or 1.
+
+    Args:
+        statistic: such as SAD, whose sign turns with the alleles, or JS, which stays.
+        flipped: bool, as of `Joined`.
+
+    Raises:
+        TableError: the statistic is of one allele alone, and some are flipped.
+    """
+    if flipped.any() and statistic.removesuffix(QUANTILE).partition("@")[0] in ("REF", "ALT"):
+        raise TableError(
+            f"{flipped.sum():,} variants have REF and ALT exchanged in the scores, where {statistic} is of the other "
+            "allele: choose a statistic of their difference, such as SAD"
+        )
+    return np.where(flipped & is_signed(statistic), -1, 1).astype(np.float32)
 
 
 def _text(keys: pd.DataFrame) -> pd.Series:

@@ -124,9 +124,11 @@ def read_saturation(
 
     Raises:
         RegionError: the region is none.
-        TableError: nothing there is scored, or it lies on several contigs.
+        TableError: nothing there is scored, it lies on several contigs, or the table is of genes.
         OptionError: it is longer than `longest`.
     """
+    if "gene_id" in table.row_columns:
+        raise TableError(f"{table.place} is a table of genes: give the one with a row for each allele")
     within = None if region is None else parse_region(region)
     found: dict[tuple[str, int, str], tuple[str, float]] = {}
     for alleles, scores in table.batches([column]):

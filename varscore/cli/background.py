@@ -24,10 +24,11 @@ from varscore.cli.common import overwrite_option, reports_errors, scores_argumen
 @overwrite_option
 @reports_errors
 def background(scores: str, output: str, vcf: str | None, maf: float | None, overwrite: bool, quiet: bool) -> None:
-    """Keep how the scores of common variants are distributed, for `varscore quantiles`.
+    """Keep the distribution of common variants' scores.
 
-    SCORES is a table of `varscore score`, of common variants, or of any with a --vcf that says which are. Take ten
-    thousand or more from all over the genome. The background has 535 quantiles for each track and statistic: 2 kB.
+    `varscore quantiles` takes it. SCORES is a table of `varscore score`, of common variants, or of any with a --vcf
+    that says which are. Take ten thousand or more from all over the genome. The background has 535 quantiles for each
+    track and statistic: 2 kB.
 
     \b
       varscore background common.parquet -o background.parquet

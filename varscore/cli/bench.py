@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 @click.option("--json", "json_file", type=click.Path(dir_okay=False), metavar="FILE", help="Write all figures here.")
 @reports_errors
 def bench(json_file: str | None, quiet: bool, **options: Any) -> None:
-    """Time the ways of scoring against each other, and measure their errors.
+    """Time the ways of scoring, and measure their errors.
 
     On all human tracks, both strands and SNVs of a drawn sequence. Weights are the model's own where they are on this
     machine, else drawn ones of the same size. With Enformer on two cores the whole takes the better part of an hour.

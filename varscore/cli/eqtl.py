@@ -72,7 +72,7 @@ def selection_options(command: Command) -> Command:
 
 @click.group()
 def eqtl() -> None:
-    """Assess scores by eQTLs: classify causal ones, correlate signed effects.
+    """Assess scores by eQTLs: classification, correlation.
 
     With fine-mapped eQTLs, such as those of GTEx or the eQTL Catalogue:
 
@@ -92,7 +92,7 @@ def eqtl() -> None:
 @overwrite_option
 @reports_errors
 def select(output: str, vcf: str | None, overwrite: bool, quiet: bool, **selection: Any) -> None:
-    """Choose positives and matched negatives, before anything is scored.
+    """Choose positives and matched negatives, to be scored.
 
     \b
       varscore eqtl select --table finemapped.tsv.gz --match maf --match distance -o chosen.tsv --vcf chosen.vcf
@@ -143,10 +143,10 @@ def classify(
     quiet: bool,
     **options: Any,
 ) -> None:
-    """Tell causal eQTLs from others by their scores, as Enformer and Basenji were assessed.
+    """Tell causal eQTLs from others by their scores.
 
-    For each tissue a random forest on the scores of all tracks, cross-validated; and each track by itself. SCORES has
-    to hold the positives and the negatives.
+    As Enformer and Basenji were assessed: for each tissue a random forest on the scores of all tracks, cross-validated;
+    and each track by itself. SCORES has to hold the positives and the negatives.
 
     \b
       varscore eqtl classify scores.parquet --table finemapped.tsv.gz -o auroc.tsv --figure roc.png

@@ -23,7 +23,7 @@ def output_option(metavar: str, text: str):
 
 @click.group()
 def export() -> None:
-    """Write scores for other programs: long form, VCF, BED, HDF5."""
+    """Write scores as VCF, BED, HDF5 or in long form."""
 
 
 @export.command()

@@ -13,7 +13,7 @@ from varscore.cli.common import overwrite_option, reports_errors
 @overwrite_option
 @reports_errors
 def merge(folder: str, output: str, overwrite: bool, quiet: bool) -> None:
-    """Join the parts that the shards of a run have left in FOLDER.
+    """Join the parts that a run's shards left in FOLDER.
 
     Every part is checked. If one is missing or damaged, nothing is written; run its shard again.
 

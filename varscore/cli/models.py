@@ -15,7 +15,7 @@ def models() -> None:
 @models.command("list")
 @reports_errors
 def list_models(quiet: bool) -> None:  # noqa: ARG001
-    """List the models, and whether their weights are on this machine."""
+    """List the models, and whether they are on this machine."""
     from rich.console import Console
     from rich.table import Table
 
@@ -34,7 +34,7 @@ def list_models(quiet: bool) -> None:  # noqa: ARG001
 @click.argument("name", default="enformer")
 @reports_errors
 def download(name: str, quiet: bool) -> None:
-    """Fetch the weights and track tables of model NAME, and check their digests.
+    """Fetch weights and track tables of NAME, and check them.
 
     Weights go to the Hugging Face cache (HF_HOME, HF_ENDPOINT and HF_HUB_OFFLINE apply). If the connection drops, run
     it again: it goes on where it stopped. Track tables go to the folder VARSCORE_CACHE, or your system's cache.
@@ -54,9 +54,9 @@ def download(name: str, quiet: bool) -> None:
 @click.option("--weights", metavar="FILE", type=click.Path(dir_okay=False), help="Check this file instead.")
 @reports_errors
 def verify(name: str | None, weights: str | None, quiet: bool) -> None:
-    """Check the files of model NAME (default: of all models that are here) against the published digests.
+    """Check the files of model NAME against their digests.
 
-    Exit status 1 if a file is missing or not what was published.
+    Without NAME, of all models that are on this machine. Exit status 1 if a file is missing or not what was published.
     """
     from varscore.network.download import verify as verify_files
     from varscore.network.download import weights_path

@@ -40,7 +40,7 @@ column_option = click.option(
 
 @click.group()
 def mpra() -> None:
-    """Hold scores against saturation mutagenesis: MPRA tables to VCF, correlations.
+    """Hold scores against MPRA saturation mutagenesis.
 
     TABLE is what was measured: the file of Kircher et al. (2019), files of the CAGI5 challenge, or plain tables with
     the columns chrom, pos, ref, alt, effect and, as they have them, element, barcodes, p_value, confidence, build.
@@ -215,13 +215,13 @@ def correlate(
     overwrite: bool,
     quiet: bool,
 ) -> None:
-    """Correlate SCORES with the effects in TABLE, by element and track.
+    """Correlate SCORES with the effects in TABLE.
 
-    For each element, four predictions are held against the measured effects: a lasso regression over the tracks
-    (lasso_cv); the mean of tracks chosen beforehand (matched); and the track that agrees best, on the same alleles
-    (best_track) or on others (best_track_cv). The best track of thousands agrees well by chance alone: quote
-    best_track_cv instead. What says _cv is predicted out of fold. Folds are of whole blocks of neighbouring positions,
-    because the alleles of a position are nearly the same measurement.
+    By element and track. For each element, four predictions are held against the measured effects: a lasso regression
+    over the tracks (lasso_cv); the mean of tracks chosen beforehand (matched); and the track that agrees best, on the
+    same alleles (best_track) or on others (best_track_cv). The best track of thousands agrees well by chance alone:
+    quote best_track_cv instead. What says _cv is predicted out of fold. Folds are of whole blocks of neighbouring
+    positions, because the alleles of a position are nearly the same measurement.
 
     A positive correlation: predicted and measured effects of ALT, relative to REF, have the same sign.
 

@@ -24,7 +24,7 @@ figure_option = click.option(
 
 @click.group()
 def plot() -> None:
-    """Draw figures: a variant's tracks, saturation mutagenesis, the strongest tracks.
+    """Draw a variant, strongest tracks, or a saturation.
 
     PNG, SVG or PDF, as the output's name says; 7 inches wide, as two columns of a journal.
     """
@@ -61,10 +61,10 @@ def variant(
     quiet: bool,
     **options: object,
 ) -> None:
-    """Predict VARIANT, and draw its tracks with REF and ALT, and their difference, along the window.
+    """Predict VARIANT, and draw its tracks with REF and ALT.
 
-    VARIANT is written chr22:20112513:T:TG (or with - and >), REF and ALT as in a VCF; or it is a line of a VCF. The
-    network runs four times, which takes Enformer a minute or two on a CPU.
+    Their difference, too, along the window. VARIANT is written chr22:20112513:T:TG (or with - and >), REF and ALT as in
+    a VCF; or it is a line of a VCF. The network runs four times, which takes Enformer a minute or two on a CPU.
 
     \b
       varscore plot variant chr22:20112513:T:TG --fasta hg38.fa -t 'CAGE:.*liver, adult' --genes genes.gtf.gz -o fig.pdf
@@ -116,11 +116,11 @@ def saturation(
     overwrite: bool,
     quiet: bool,
 ) -> None:
-    """Draw saturation mutagenesis: a heat map of SCORES by position and new base, under a sequence logo.
+    """Draw saturation mutagenesis as heat map and logo.
 
-    SCORES is what `varscore score` made of the VCF of `varscore saturate`; any other with SNVs will do. The logo's
-    letters are the reference's bases, each as tall as minus the mean score of its three changes: upwards where the base
-    raises the signal.
+    A heat map of scores by position and new base, under a sequence logo. SCORES is what `varscore score` made of the
+    VCF of `varscore saturate`; any other with SNVs will do. The logo's letters are the reference's bases, each as tall
+    as minus the mean score of its three changes: upwards where the base raises the signal.
 
     \b
       varscore saturate chr22:20,307,001-20,307,300 --fasta hg38.fa -o region.vcf
@@ -173,11 +173,11 @@ def strongest_tracks(
     overwrite: bool,
     quiet: bool,
 ) -> None:
-    """Draw the strongest tracks of SCORES, grouped by assay and tissue.
+    """Draw the strongest tracks of SCORES.
 
-    Each assay has a line for each of its strongest tissues (and targets, of ChIP): a dot for each track, a stem to the
-    strongest. To compare tracks, each score is divided by the standard deviation of its track over all alleles of the
-    table; where the table has quantiles, they are shown instead.
+    They are grouped by assay and tissue. Each assay has a line for each of its strongest tissues (and targets, of
+    ChIP): a dot for each track, a stem to the strongest. To compare tracks, each score is divided by the standard
+    deviation of its track over all alleles of the table; where the table has quantiles, they are shown instead.
 
     \b
       varscore plot tracks scores.parquet -o strongest.png
@@ -200,4 +200,4 @@ def strongest_tracks(
             found = scores_of_variant(table, columns, parse_variant(variant) if spelled else variant)
         save(draw_tracks(found, str(table.run.get("model")), per_assay=number, variant=variant), output)
     if not quiet:
-        click.echo(f"{len(columns):,} tracks on {len(table):,} alleles → {output}", err=True)
+        click.echo(f"{len(columns):,} tracks on {len(table):,} rows → {output}", err=True)

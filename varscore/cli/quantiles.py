@@ -17,7 +17,7 @@ from varscore.cli.common import overwrite_option, reports_errors, scores_argumen
 @overwrite_option
 @reports_errors
 def quantiles(scores: str, background: str, output: str, overwrite: bool, quiet: bool) -> None:
-    """Add to each score where it stands among the scores of common variants on the same track.
+    """Add to each score where it stands among common variants.
 
     The table is SCORES with a column SAD_quantile:TRACK for each track (and likewise for other statistics). For
     statistics with a sign it is from -1 to 1: 0 is the median of common variants, 0.99 is above 99.5 % of them, -0.99

@@ -21,7 +21,7 @@ from varscore.cli.common import overwrite_option, reports_errors, scores_argumen
 def report(
     scores: str, output: str, tracks: tuple[str, ...], stat: str | None, number: int, overwrite: bool, quiet: bool
 ) -> None:
-    """Make one HTML page of SCORES: what was run, what was skipped and why, what stands out.
+    """Make one HTML page of SCORES: what was run, what stands out.
 
     It has the distribution of the scores, the strongest tracks, and a table of the strongest pairs of allele and track
     that sorts and filters. It is one file, and needs no network.
@@ -36,4 +36,4 @@ def report(
     check_new_file(output, overwrite=overwrite)
     made = write_report(scores, output, tracks=tracks, statistic=stat, pairs=number)
     if not quiet:
-        click.echo(f"{made.alleles:,} alleles on {made.tracks:,} tracks, {made.pairs:,} pairs → {output}", err=True)
+        click.echo(f"{made.alleles:,} rows on {made.tracks:,} tracks, {made.pairs:,} pairs → {output}", err=True)

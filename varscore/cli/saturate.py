@@ -24,9 +24,10 @@ from varscore.cli.common import overwrite_option, reports_errors
 @overwrite_option
 @reports_errors
 def saturate(region: str, fasta: str, output: str, deletions: bool, overwrite: bool, quiet: bool) -> None:
-    """Write every SNV of REGION as a VCF: in-silico saturation mutagenesis, to be scored and drawn.
+    """Write every SNV of REGION as a VCF, to be scored.
 
-    REGION is 1-based, both ends included. N in the reference are passed over.
+    So in-silico saturation mutagenesis begins. REGION is 1-based, both ends included. N in the reference are passed
+    over.
 
     \b
       varscore saturate chr22:20,307,001-20,307,300 --fasta hg38.fa -o region.vcf

@@ -40,7 +40,7 @@ def sldp(
     overwrite: bool,
     quiet: bool,
 ) -> None:
-    """Write signed annotations for SLDP regression, row for row those of a PLINK reference panel.
+    """Write signed annotations for SLDP regression.
 
     PREFIX22.sannot.gz has one row for each SNP of the panel's chromosome 22: A1 is ALT, A2 is REF, and a column for
     each track has the score, ALT - REF. SNPs whose alleles are swapped or on the other strand are found. A/T and C/G

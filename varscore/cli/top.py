@@ -48,7 +48,7 @@ def top(
     overwrite: bool,
     quiet: bool,
 ) -> None:
-    """Show the alleles with the strongest scores, or the strongest pairs of allele and track.
+    """Show the alleles with the strongest scores.
 
     SCORES is a file or a folder of parts that `varscore score` wrote, of alleles or of alleles and genes; then a pair
     of allele and gene counts as an allele. A table in a terminal; tab-separated with a header in a pipe.
@@ -113,8 +113,8 @@ def _shown(value: object) -> str:
 def _say(found: Strongest, model: str, path: str | None) -> None:
     if found.unscaled:
         click.echo(
-            f"varscore: {found.unscaled:,} alleles are left out: without others of their kind, indels or not, there is "
-            "no standard deviation (--scale none compares the scores themselves)",
+            f"varscore: {found.unscaled:,} rows are left out: without others of their kind, indels or not, or where "
+            "all scores are equal, there is no standard deviation (--scale none compares the scores themselves)",
             err=True,
         )
     if model == "enformer-tiny":

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+LEFT = 0.1
+"""Where panels begin, in widths of the figure: room for numbers such as −2.5e−05."""
 MOST_TRACKS = 8
 """More make no page."""
 MOST_LANES = 6
@@ -35,7 +37,7 @@ def draw_variant(prediction: VariantPrediction, genes: Sequence[Gene] = (), *, w
         width: base pairs around the variant to show; by default all that is predicted.
     """
     from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     # axes count bases from 1: the base at 0-based i reaches from i + 0.5 to i + 1.5
     low, high = prediction.start + 0.5, prediction.end + 0.5
@@ -56,7 +58,7 @@ def draw_variant(prediction: VariantPrediction, genes: Sequence[Gene] = (), *, w
     y = height - top
     for tall, gap in zip(inches, [*gaps, 0.0], strict=False):
         y -= tall
-        shape = (0.085, y / height, 0.9, tall / height)
+        shape = (LEFT, y / height, 0.985 - LEFT, tall / height)
         panels.append(figure.add_axes(shape, sharex=panels[0] if panels else None))
         y -= gap
     edges = prediction.start + 0.5 + prediction.bin_size * np.arange(len(prediction.ref) + 1)
@@ -79,6 +81,8 @@ def draw_variant(prediction: VariantPrediction, genes: Sequence[Gene] = (), *, w
     for panel in panels:
         panel.axvline(at, color=BLACK, linewidth=0.6, linestyle=(0, (2, 2)), zorder=0)
         panel.yaxis.set_major_locator(MaxNLocator(3, min_n_ticks=2))
+        # an offset or a power of ten above the axis would be in another panel
+        panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.6g}".replace("-", "−")))
         panel.tick_params(labelbottom=False)
     figure.align_ylabels(panels)
     if genes:
@@ -89,7 +93,7 @@ def draw_variant(prediction: VariantPrediction, genes: Sequence[Gene] = (), *, w
     name = f"{variant.chrom}:{variant.pos:,} {shortened(variant.ref, 12)}>{shortened(variant.alt, 12)}"
     name = f"{variant.id}  {name}" if variant.id else name
     what = f"{name}: predicted coverage in bins of {prediction.bin_size} bp ({prediction.model})"
-    figure.suptitle(what, x=0.085, y=1 - 0.06 / height, ha="left", va="top", fontsize=8)
+    figure.suptitle(what, x=LEFT, y=1 - 0.06 / height, ha="left", va="top", fontsize=8)
     note_on_model(figure, prediction.model)
     return figure
 

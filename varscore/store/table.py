@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -98,11 +99,13 @@ class ScoreTable:
 
     def alleles(self) -> pd.DataFrame:
         """All rows without their scores: chrom, pos (1-based), id, ref, alt, status, window_start, window_index."""
-        return self._dataset.to_table(columns=list(self.row_columns)).to_pandas()
+        with self._damage():
+            return self._dataset.to_table(columns=list(self.row_columns)).to_pandas()
 
     def scores(self, columns: Sequence[ScoreColumn]) -> np.ndarray:
         """All rows of these columns: float32 [rows, columns], NaN where an allele was not scored."""
-        return _array(self._dataset.to_table(columns=[column.name for column in columns]))
+        with self._damage():
+            return _array(self._dataset.to_table(columns=[column.name for column in columns]))
 
     def batches(self, columns: Sequence[ScoreColumn]) -> Iterator[tuple[pd.DataFrame, np.ndarray]]:
         """Rows in the file's order, some at a time: as `alleles` and `scores` give them, in bounded memory."""
@@ -121,10 +124,26 @@ class ScoreTable:
         """Row group by row group, since a scanner keeps what it has read of a file until it comes to the file's end."""
         for file in self._dataset.get_fragments():
             assert isinstance(file, ds.ParquetFileFragment)
-            for group in file.split_by_row_group():
-                for batch in group.to_batches(schema=self.schema, columns=names, batch_size=rows, batch_readahead=1):
+            with self._damage():
+                groups = file.split_by_row_group()
+            for group in groups:
+                with self._damage():
+                    batches = group.to_batches(schema=self.schema, columns=names, batch_size=rows, batch_readahead=1)
+                while True:
+                    # not around the yield: an error of whoever takes the rows is not the table's
+                    with self._damage():
+                        batch = next(batches, None)
+                    if batch is None:
+                        break
                     if len(batch):
                         yield pa.Table.from_batches([batch])
+
+    @contextmanager
+    def _damage(self) -> Iterator[None]:
+        try:
+            yield
+        except (pa.ArrowException, OSError) as error:
+            raise TableError(f"{self.place} cannot be read, it is damaged: {' '.join(str(error).split())}") from error
 
 
 def _open(place: str | os.PathLike[str]) -> ds.FileSystemDataset:
@@ -146,7 +165,7 @@ def _open(place: str | os.PathLike[str]) -> ds.FileSystemDataset:
 
 def _check_complete(dataset: ds.FileSystemDataset, address: str) -> None:
     """Raise TableError unless all parts of the folder's plan are there."""
-    folder = min(dataset.files).rpartition("/")[0]
+    folder = min(dataset.files, default="").rpartition("/")[0]
     names = {file.removeprefix(f"{folder}/") for file in dataset.files}
     if PLAN_FILE not in names or not all(map(is_ours, names)):
         raise TableError(f"{address} has no {PLAN_FILE}: it is not a folder that `varscore score` filled")
