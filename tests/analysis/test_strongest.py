@@ -15,19 +15,24 @@ TRACKS = [("D0", "DNASE:liver"), ("D1", "DNASE:K562"), ("C0", "CAGE:liver"), ("H
 
 @pytest.fixture
 def table(tmp_path, monkeypatch):
-    """200 alleles, 20 of them skipped, read in batches of 13; the last track never changes."""
+    """200 alleles, 20 skipped, some indels that move more, in batches of 13; the last track never changes."""
     monkeypatch.setattr("varscore.store.table.BATCH_BYTES", 13 * 4 * len(TRACKS))
     rng = np.random.default_rng(5)
-    rows = [("chr1", 100 + i, f"rs{i}" if i % 2 else None, "A", "G", "scored" if i % 10 else "symbolic")
-            for i in range(200)]  # fmt: skip
+    rows = [("chr1", 100 + i, f"rs{i}" if i % 2 else None, "A", "G" if i % 7 != 4 else "AG",
+             "scored" if i % 10 else "symbolic") for i in range(200)]  # fmt: skip
     scores = rng.normal(size=(180, 5)) * [1, 10, 0.1, 1000, 0] + [0, 50, 0, 0, 0]
+    scores[[row[4] == "AG" for row in rows if row[5] == "scored"]] *= 8
     return ScoreTable(made_table(tmp_path / "scores.parquet", rows, TRACKS, scores))
 
 
 def frame(table):
     columns = table.select()
     scores = pd.DataFrame(table.scores(columns), columns=[c.name for c in columns]).astype(float)
-    return scores, scores / scores.std()
+    return scores, scores / scores.groupby(kinds(table)).transform("std")
+
+
+def kinds(table):
+    return (table.alleles()["alt"].str.len() > 1).to_numpy()
 
 
 def test_the_scale_is_pandas_standard_deviation(table):
@@ -35,8 +40,9 @@ def test_the_scale_is_pandas_standard_deviation(table):
     found = survey_scores(table, table.select(), pairs=25)
     assert found.scale.kind == "in SD"
     assert "180 alleles" in found.scale.label
-    np.testing.assert_allclose(found.scale.sd[:4], scores.std()[:4], rtol=1e-6)
-    assert np.isnan(found.scale.sd[4])
+    assert "indels apart" in found.scale.label
+    np.testing.assert_allclose(found.scale.sd[:, :4], scores.groupby(kinds(table)).std().iloc[:, :4], rtol=1e-6)
+    assert np.isnan(found.scale.sd[:, 4]).all()
     expected = scaled.iloc[:, :4].stack().sort_values(key=abs, ascending=False).head(25)
     assert [(hit.pos - 100, TRACKS[hit.column][0]) for hit in found.pairs] == list(expected.index)
     np.testing.assert_allclose([hit.scaled for hit in found.pairs], expected, rtol=1e-5)

@@ -126,14 +126,22 @@ def test_quantiles_are_the_scale_where_the_table_has_them(tmp_path):
     assert strongest(table, 1, tracks=["C3"]).rows["pos"].tolist() == [1]
 
 
-def test_kinds_too_rare_for_a_deviation_are_counted(tmp_path):
+def test_the_only_indel_is_measured_by_the_others(tmp_path):
     rows = [allele("chr1", 1, None, "A", "G"), allele("chr1", 2, None, "A", "C"), allele("chr1", 3, None, "A", "AT")]
     scores = np.array([[1, 2, 3], [3, 2, 1], [900, 900, 900]], np.float32)
     found = strongest(ScoreTable(write_table(tmp_path / "t.parquet", rows, {"SAD": scores})), 5)
-    # the one indel has nothing to be compared with, and the second track does not vary
-    assert found.rows["pos"].tolist() == [1, 2]
-    assert found.unscaled == 1
+    # the second track does not vary among the others
+    assert found.rows["pos"].tolist() == [3, 1, 2]
+    np.testing.assert_allclose(found.rows["scaled"], [900 / 2**0.5, 3 / 2**0.5, 3 / 2**0.5], rtol=1e-6)
+    assert found.unscaled == 0
     assert set(found.rows["track"]) == {"C3", "A1"}
+
+
+def test_alleles_that_cannot_be_compared_are_counted(tmp_path):
+    rows = [allele("chr1", 1, None, "A", "G"), allele("chr1", 2, None, "A", "C"), allele("chr1", 3, None, "A", "AT")]
+    scores = np.array([[1, 1, 1], [1, 1, 1], [900, 900, 900]], np.float32)
+    found = strongest(ScoreTable(write_table(tmp_path / "t.parquet", rows, {"SAD": scores})), 5)
+    assert (len(found.rows), found.unscaled) == (0, 3)
 
 
 def test_a_track_that_is_constant_is_not_blown_up_by_rounding(tmp_path):

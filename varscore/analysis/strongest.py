@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
+from varscore.analysis.scale import kinds, measure
 from varscore.errors import TableError
 from varscore.genome.contigs import canonical_name
 from varscore.genome.variant import Status, Variant
@@ -29,8 +30,8 @@ class Scale:
     """Makes the scores of different tracks comparable.
 
     kind: what is compared. label: the same for an axis. columns: of scores. reach: no scaled score is larger.
-    quantiles: the table's own columns of quantiles, if it has them. sd: else, what each column is divided by [columns],
-    NaN where that would be zero.
+    quantiles: the table's own columns of quantiles, if it has them. sd: else, what each column is divided by, of
+    alleles as long as REF and of indels [2, columns]; NaN where that would be zero.
     """
 
     kind: Literal["in SD", "quantile", "as it is"]
@@ -47,44 +48,31 @@ class Scale:
         """
         for alleles, found in table.batches([*self.columns, *self.quantiles]):
             scores = found[:, : len(self.columns)]
-            yield alleles, scores, found[:, len(self.columns) :] if self.sd is None else scores / self.sd
+            yield (
+                alleles,
+                scores,
+                found[:, len(self.columns) :] if self.sd is None else scores / self.sd[kinds(alleles)],
+            )
 
 
 def common_scale(table: ScoreTable, columns: Sequence[ScoreColumn]) -> Scale:
     """Quantiles, where the table has a statistic `…_quantile` for these columns; else scores in standard deviations of
-    their track over the table's alleles; the scores as they are where these are too few.
+    their track over the table's alleles, of indels apart; the scores as they are where these are too few.
     """
     statistic = columns[0].statistic
     quantiles = {c.track.identifier: c for c in table.columns if c.statistic == f"{statistic}_quantile"}
     if all(column.track.identifier in quantiles for column in columns):
         own = [quantiles[column.track.identifier] for column in columns]
         return Scale("quantile", f"quantile of {statistic}", columns, quantiles=own)
-    count, sd, largest = _spread(table, columns)
-    most = int(count.max(initial=0))
+    spread = measure(table, columns)
+    most = int(spread.counts.sum(axis=0).max(initial=0))
     if most < FEWEST_ALLELES:
-        return Scale("as it is", statistic, columns, float(largest.max(initial=0)), sd=np.ones(len(columns)))
-    sd = np.where(sd > 0, sd, np.nan)
-    reach = float(np.nan_to_num(largest / sd).max(initial=0))
-    label = f"{statistic} / SD of the track over {most:,} alleles"
-    return Scale("in SD", label, columns, reach, sd=sd.astype(np.float32))
-
-
-def _spread(table: ScoreTable, columns: Sequence[ScoreColumn]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """How many scores each column has, their standard deviation, and the largest size, all [columns].
-
-    Sums of batches are joined as in Chan, Golub & LeVeque, The American Statistician 37, 242 (1983).
-    """
-    count, mean, squares, largest = (np.zeros(len(columns)) for _ in range(4))
-    for _, scores in table.batches(columns):
-        scored = ~np.isnan(scores)
-        n = scored.sum(axis=0)
-        here = np.where(scored, scores, 0).sum(axis=0, dtype=np.float64) / np.maximum(n, 1)
-        total = np.maximum(count + n, 1)
-        squares += (np.where(scored, scores - here, 0) ** 2).sum(axis=0) + (here - mean) ** 2 * count * n / total
-        mean += (here - mean) * n / total
-        count += n
-        largest = np.fmax(largest, np.where(scored, np.abs(scores), 0).max(axis=0))
-    return count, np.sqrt(squares / np.maximum(count - 1, 1)), largest
+        reach = float(spread.largest.max(initial=0))
+        return Scale("as it is", statistic, columns, reach, sd=np.ones((2, len(columns)), np.float32))
+    reach = float(np.nan_to_num(spread.largest / spread.deviations).max(initial=0))
+    apart = ", indels apart" if (spread.counts.max(axis=1, initial=0) > 1).all() else ""
+    label = f"{statistic} / SD of the track over {most:,} alleles{apart}"
+    return Scale("in SD", label, columns, reach, sd=spread.deviations)
 
 
 class Hit(NamedTuple):

@@ -9,17 +9,16 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from varscore.analysis.scale import kinds, measure
 from varscore.errors import OptionError, TableError
 from varscore.genome.regions import Region, RegionFilter
-from varscore.store.table import ScoreColumn, ScoreTable
+from varscore.store.table import ScoreTable
 
 Scale = Literal["sd", "quantile", "none"]
 Unit = Literal["allele", "pair"]
 
 LEFT_OUT = ("status", "window_start", "window_index")
 """Row columns that say how an allele was scored, not which it is."""
-BLOCK_ROWS = 64
-"""Rows that are worked on at a time, so that they stay in the processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class Strongest:
     rows: the strongest first: the table's columns that name an allele (and a gene), then `track`, `description`,
         `score`, and `scaled` unless the scale is none.
     statistic, scale: of `score` and of `scaled`.
-    unscaled: how many alleles with scores cannot be compared: the only indel of a table, or the only other allele.
+    unscaled: how many alleles with scores cannot be compared, since all of a track's scores are the same.
     """
 
     rows: pd.DataFrame
@@ -60,7 +59,7 @@ def strongest(
         statistic: by default the table's first.
         by: allele: each once, with its strongest track. pair: an allele may come up with many tracks.
         scale: sd: scores divided by the track's standard deviation over the table's alleles of the same kind, indels
-            or alleles as long as REF; indels move more. quantile: the table's column `STATISTIC_quantile`. none: the
+            or alleles as long as REF; indels move more (the only one of its kind: of the other kind). quantile: the table's column `STATISTIC_quantile`. none: the
             scores themselves. By default quantile if the table has it, else sd.
         regions: list only alleles whose POS is in one of them; standard deviations are those of the whole table.
 
@@ -81,7 +80,7 @@ def strongest(
             f"{table.place} has no {quantile}, only {', '.join(table.statistics)}: compare tracks by their standard "
             "deviation (scale sd)"
         )
-    scales = _deviations(table, columns) if scale == "sd" else None
+    scales = measure(table, columns).deviations if scale == "sd" else None
     read = [*columns, *(table.select(tracks, quantile) if scale == "quantile" else ())]
     within = None if regions is None else RegionFilter(regions)
     best = _Best(n, by)
@@ -92,8 +91,7 @@ def strongest(
             alleles, values = alleles.loc[inside], values[inside]
         scores, scaled = values[:, : len(columns)], values[:, -len(columns) :]
         if scales is not None:
-            kinds = _is_indel(alleles).astype(int)
-            scaled = scores / scales[kinds]
+            scaled = scores / scales[kinds(alleles)]
             unscaled += int((has_score(scores) & ~has_score(scaled)).sum())
         best.look_at(alleles, scores, scaled)
     names = [name for name in table.row_columns if name not in LEFT_OUT]
@@ -107,49 +105,6 @@ def strongest(
 def has_score(scores: np.ndarray) -> np.ndarray:
     """Which rows of [rows, columns] have a score in any column: bool [rows]."""
     return np.asarray(~np.isnan(scores).all(axis=1))
-
-
-def _is_indel(alleles: pd.DataFrame) -> np.ndarray:
-    return (alleles["ref"].str.len() != alleles["alt"].str.len()).to_numpy(bool)
-
-
-def _deviations(table: ScoreTable, columns: Sequence[ScoreColumn]) -> np.ndarray:
-    """Standard deviations (n - 1) of alleles as long as REF and of indels: float32 [2, columns].
-
-    NaN where fewer than two alleles have a score, or all the same one.
-    """
-    spreads = _Spread(len(columns)), _Spread(len(columns))
-    for alleles, values in table.batches(columns):
-        indel = _is_indel(alleles)
-        for spread, these in zip(spreads, (values[~indel], values[indel]), strict=True):
-            for first in range(0, len(these), BLOCK_ROWS):
-                spread.add(these[first : first + BLOCK_ROWS].astype(np.float64))
-    return np.array([spread.deviation() for spread in spreads], np.float32)
-
-
-class _Spread:
-    """Counts, means and squared distances from them, by column; NaN is passed over."""
-
-    def __init__(self, columns: int) -> None:
-        self._count, self._mean, self._squares = (np.zeros(columns) for _ in range(3))
-
-    def add(self, values: np.ndarray) -> None:
-        """Some more rows, joined as Chan, Golub & LeVeque (1983) do: no large sums are subtracted."""
-        there = ~np.isnan(values)
-        new = there.sum(axis=0)
-        mean = np.where(there, values, 0).sum(axis=0) / np.maximum(new, 1)
-        total = np.maximum(self._count + new, 1)
-        shift = mean - self._mean
-        self._squares += (np.where(there, values - mean, 0) ** 2).sum(axis=0) + shift**2 * self._count * new / total
-        self._mean += shift * new / total
-        self._count += new
-
-    def deviation(self) -> np.ndarray:
-        """Standard deviations (n - 1); NaN of fewer than two values, and where they are all the same."""
-        # what float32 cannot tell from the mean is rounding
-        varies = self._squares > self._count * (np.finfo(np.float32).eps * self._mean) ** 2
-        squares = np.where((self._count > 1) & varies, self._squares, np.nan)
-        return np.sqrt(squares / np.maximum(self._count - 1, 1))
 
 
 @dataclass

@@ -113,8 +113,8 @@ def _shown(value: object) -> str:
 def _say(found: Strongest, model: str, path: str | None) -> None:
     if found.unscaled:
         click.echo(
-            f"varscore: {found.unscaled:,} rows are left out: without others of their kind, indels or not, or where "
-            "all scores are equal, there is no standard deviation (--scale none compares the scores themselves)",
+            f"varscore: {found.unscaled:,} rows are left out: where all scores are equal, there is no standard deviation "
+            "(--scale none compares the scores themselves)",
             err=True,
         )
     if model == "enformer-tiny":
