@@ -59,8 +59,9 @@ def strongest(
         statistic: by default the table's first.
         by: allele: each once, with its strongest track. pair: an allele may come up with many tracks.
         scale: sd: scores divided by the track's standard deviation over the table's alleles of the same kind, indels
-            or alleles as long as REF; indels move more (the only one of its kind: of the other kind). quantile: the table's column `STATISTIC_quantile`. none: the
-            scores themselves. By default quantile if the table has it, else sd.
+            or alleles as long as REF; indels move more (the only one of its kind: of the other kind). quantile: the
+            table's column `STATISTIC_quantile`. none: the scores themselves. By default quantile if the table has it,
+            else sd.
         regions: list only alleles whose POS is in one of them; standard deviations are those of the whole table.
 
     Raises:

@@ -51,9 +51,9 @@ def selection_options(command: Command) -> Command:
                      help="Positives: a VCF or a table. Repeatable, once for each tissue."),
         click.option("--negatives", multiple=True, type=_Named(needs_name=False), metavar="[TISSUE=]FILE",
                      help="Negatives, likewise."),
-        click.option("--positive-pip", type=click.FloatRange(0, 1), default=0.9,
+        click.option("--positive-pip", type=click.FloatRange(0, 1), default=0.9, metavar="PIP",
                      help="Positives of a table have a PIP above this."),
-        click.option("--negative-pip", type=click.FloatRange(0, 1), default=0.01,
+        click.option("--negative-pip", type=click.FloatRange(0, 1), default=0.01, metavar="PIP",
                      help="Negatives of a table have a PIP below this, for every gene."),
         click.option("--negative-z", type=click.FloatRange(0), metavar="Z",
                      help="Negatives of a table have at least this |z|: associated, but not causal.  [default: any]"),
@@ -63,7 +63,7 @@ def selection_options(command: Command) -> Command:
         click.option("--per-positive", type=click.IntRange(min=1), metavar="N",
                      help="How many negatives for each positive.  [default: with --match 1, else all]"),
         column_option,
-        click.option("--seed", type=click.IntRange(min=0), default=0, help="Of all that is drawn."),
+        click.option("--seed", type=click.IntRange(min=0), default=0, metavar="N", help="Of all that is drawn."),
     )  # fmt: skip
     for option in reversed(options):
         command = option(command)
@@ -116,8 +116,10 @@ def select(output: str, vcf: str | None, overwrite: bool, quiet: bool, **selecti
 @selection_options
 @tracks_option
 @stat_option
-@click.option("--folds", type=click.IntRange(min=2), default=8, help="Of the cross-validation.")
-@click.option("--repeats", type=click.IntRange(min=1), default=10, help="Of it, with other folds. Published: 100.")
+@click.option("--folds", type=click.IntRange(min=2), default=8, metavar="N", help="Of the cross-validation.")
+@click.option(
+    "--repeats", type=click.IntRange(min=1), default=10, metavar="N", help="Of it, with other folds. Published: 100."
+)
 @click.option("--block", type=click.IntRange(min=0), default=10_000, metavar="BP",
               help="Variants of one block of the genome stay in one fold. Published: 0.")  # fmt: skip
 @click.option("--absolute", is_flag=True, help="Give the forest sizes without signs.")

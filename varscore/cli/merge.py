@@ -24,4 +24,5 @@ def merge(folder: str, output: str, overwrite: bool, quiet: bool) -> None:
 
     merged = merge_folder(folder, output, overwrite=overwrite)
     if not quiet:
-        click.echo(f"{merged.alleles:,} alleles of {merged.parts:,} parts → {output}", err=True)
+        parts = "part" if merged.parts == 1 else "parts"
+        click.echo(f"{merged.rows:,} rows of {merged.parts:,} {parts} → {output}", err=True)

@@ -175,6 +175,7 @@ def variants(
 @click.option(
     "--min-confidence",
     type=click.FloatRange(min=0),
+    metavar="X",
     metavar="C",
     help="Only alleles with this confidence (CAGI5: 0.1).",
 )
@@ -187,7 +188,7 @@ def variants(
     "TRACK. Their mean is a prediction without training.  [default: those of --tracks]",
 )  # fmt: skip
 @click.option("--lasso/--no-lasso", default=True, help="Fit the lasso, which takes most of the time.")
-@click.option("--folds", type=click.IntRange(min=2), default=5, help="Of the cross-validation.")
+@click.option("--folds", type=click.IntRange(min=2), default=5, metavar="N", help="Of the cross-validation.")
 @click.option("--block", type=click.IntRange(min=1), default=16, metavar="BP", help="Neighbours that share a fold.")
 @overwrite_option
 @reports_errors

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     "[default: quantile if SCORES has it, else sd]",
 )  # fmt: skip
 @click.option(
-    "-r", "--region", "regions", multiple=True, metavar="CHR:FROM-TO",
+    "-r", "--region", "regions", multiple=True, metavar="REGION",
     help="Only alleles whose POS is in it. 1-based, both ends included. Repeatable. The standard deviations are still "
     "those of all SCORES.",
 )  # fmt: skip
@@ -113,8 +113,8 @@ def _shown(value: object) -> str:
 def _say(found: Strongest, model: str, path: str | None) -> None:
     if found.unscaled:
         click.echo(
-            f"varscore: {found.unscaled:,} rows are left out: where all scores are equal, there is no standard deviation "
-            "(--scale none compares the scores themselves)",
+            f"varscore: {found.unscaled:,} rows are left out: where all scores are equal, there is no standard "
+            "deviation (--scale none compares the scores themselves)",
             err=True,
         )
     if model == "enformer-tiny":

@@ -132,8 +132,11 @@ def unfinished(plan: Plan, names: Iterable[str], parts: Iterable[int]) -> set[st
     return {name for name in names if name.endswith(".tmp") and name[1:].partition(".parquet")[0] + ".parquet" in mine}
 
 
-def merge(folder: Folder, plan: Plan, place: str) -> None:
+def merge(folder: Folder, plan: Plan, place: str) -> int:
     """Join all parts into one file, described as the first part is.
+
+    Returns:
+        How many rows it has.
 
     Raises:
         OutputError: a part is missing or damaged, or the file cannot be written.
@@ -152,12 +155,15 @@ def merge(folder: Folder, plan: Plan, place: str) -> None:
     run = {key: value for key, value in run.items() if key not in ("part", "gene_rows")}
     if not of_genes:
         run["alleles"] = statuses
+    rows = 0
     with whole_file(place) as sink, TableWriter(sink, schema, run) as writer:
         for index in range(len(plan.parts)):
             for table in _checked_groups(folder, plan, schema, index):
+                rows += len(table)
                 if not of_genes:
                     statuses.update(table["status"].to_pylist())
                 writer.write(table)
+    return rows
 
 
 def _checked_groups(folder: Folder, plan: Plan, schema: pa.Schema, index: int) -> Iterator[pa.Table]:
@@ -189,10 +195,10 @@ def read_schema(folder: Folder) -> pa.Schema:
 
 @dataclass(frozen=True)
 class Merged:
-    """What was joined."""
+    """What was joined: parts, and rows of alleles, or of alleles and genes."""
 
     parts: int
-    alleles: int
+    rows: int
 
 
 def merge_folder(place: str | os.PathLike[str], output: str | os.PathLike[str], *, overwrite: bool = False) -> Merged:
@@ -222,8 +228,7 @@ def merge_folder(place: str | os.PathLike[str], output: str | os.PathLike[str], 
         raise OutputError(f"output {target.genes} exists already: choose another name, or replace it with --overwrite")
     if PLAN_FILE in genes.names():
         merge(genes, plan, target.genes.place)
-    merge(folder, plan, target.place)
-    return Merged(len(plan.parts), plan.settings["variants"]["alleles"])
+    return Merged(len(plan.parts), merge(folder, plan, target.place))
 
 
 def remove_parts(folder: Folder) -> None:
