@@ -113,7 +113,7 @@ def test_shards_in_any_order_give_the_same_table(case, order):
     assert "not there yet" not in case.run(folder, "--shard", f"{order[-1]}/4").stderr
     joined = CliRunner().invoke(main, ["merge", str(folder), "-o", str(output)])
     assert joined.exit_code == 0, joined.stderr
-    assert "150 alleles of 15 parts" in joined.stderr
+    assert "150 rows of 15 parts" in joined.stderr
     case.check(output)
     assert merge_folder(folder, case.folder / "again.parquet").alleles == ALLELES
     assert CliRunner().invoke(main, ["merge", str(folder), "-o", str(output)]).exit_code == 1

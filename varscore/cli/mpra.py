@@ -175,7 +175,6 @@ def variants(
 @click.option(
     "--min-confidence",
     type=click.FloatRange(min=0),
-    metavar="X",
     metavar="C",
     help="Only alleles with this confidence (CAGI5: 0.1).",
 )
