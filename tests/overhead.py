@@ -18,6 +18,7 @@ from pathlib import Path
 from tests.conftest import SHARED
 from varscore import score_vcf
 from varscore.cluster.dask import DaskRunner
+from varscore.engine.device import steady_math
 from varscore.genome.planning import place
 from varscore.genome.vcf import read_variants
 from varscore.parts import Done, Finished, Part, RunHere, Runner, Work, Worker
@@ -37,7 +38,8 @@ class Bare(RunHere):
         for part in parts:
             placed = [place(variant, worker.reference, worker.recipe.policy) for variant in part.variants]
             began = time.monotonic()
-            worker._score(placed, done)
+            with steady_math():
+                worker._score(placed, done)
             self.seconds += time.monotonic() - began
         raise KeyboardInterrupt  # before a file is made of the parts
         yield

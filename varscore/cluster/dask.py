@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from itertools import islice
 from typing import Any
 
@@ -21,6 +22,11 @@ ATTEMPTS = 3
 """How often a part is tried, whether it fails or its worker is lost."""
 AHEAD = 2
 """Parts that are given out for each worker: one to compute, one to go on with."""
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+KEPT_BYTES = 2**30
+"""Of memory that is free, at most."""
+LARGEST_REUSED = 32 * 2**20
+"""The largest block that glibc reuses by default."""
 LOST = "the Dask scheduler was lost, or has let go of this run"
 
 
@@ -109,9 +115,22 @@ def _compute(work: Work, part: Part) -> Counter[Status]:
     worker: Any = get_worker()
     if not hasattr(worker, "varscore_thread"):
         # one thread for all parts: torch keeps its threads and settings for each that calls it
+        keep_freed_memory()
         worker.varscore_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="varscore")
         worker.varscore_loaded = None
     return worker.varscore_thread.submit(_compute_here, worker, work, part).result()
+
+
+def keep_freed_memory() -> None:
+    """Let the C library keep what tensors free for the next ones, as it does without Dask.
+
+    Dask starts workers with MALLOC_TRIM_THRESHOLD_=65536: each large tensor is then given back to the system and
+    fetched from it anew, page by page, which takes more time than what is computed.
+    """
+    with suppress(OSError, AttributeError):  # another system than Linux with glibc
+        libc = ctypes.CDLL("libc.so.6")
+        libc.mallopt(_M_TRIM_THRESHOLD, KEPT_BYTES)
+        libc.mallopt(_M_MMAP_THRESHOLD, LARGEST_REUSED)
 
 
 def _compute_here(worker: Any, work: Work, part: Part) -> Counter[Status]:
