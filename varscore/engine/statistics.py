@@ -67,7 +67,9 @@ def _js(r: Tensor, d: Tensor) -> Tensor:
     middle = p.to(r.dtype) + delta / 2
     edge = 1 - torch.finfo(r.dtype).eps
     u = (delta / (2 * middle).clamp_min(tiny)).clamp(-edge, edge)
-    return _total(middle * (torch.log1p(-u * u) + u * (torch.log1p(u) - torch.log1p(-u)))) / (2 * LN2)
+    divergence = _total(middle * (torch.log1p(-u * u) + u * (torch.log1p(u) - torch.log1p(-u)))) / (2 * LN2)
+    # of a profile that has vanished, the shape is not known
+    return torch.where(after.squeeze(-2) > tiny, divergence, 0)
 
 
 _OTHER = {"REF": "ALT", "ALT": "REF"}
