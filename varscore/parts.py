@@ -156,6 +156,7 @@ class Worker:
         recipe = self.recipe = work.recipe
         self.work, self.device = work, resolve_device(recipe.device)
         self.reference = Reference(recipe.fasta, quiet=True)
+        self.schema, self.gene_schema = recipe.schema(), recipe.schema(GENE_FIELDS)
         config = EnformerConfig(**recipe.architecture)
         # where REF and ALT are exchanged, each is needed for the other
         swaps = recipe.on_ref_mismatch == "swap"
@@ -205,12 +206,12 @@ class Worker:
         run = {**self.work.run, "part": part.name}
         if genes is not None and self.work.genes is not None:
             # first, so that a part whose alleles are there is whole
-            table = score_table(recipe.schema(GENE_FIELDS), genes.rows, _flat(genes.scores))
+            table = score_table(self.gene_schema, genes.rows, _flat(genes.scores))
             self.work.genes.put(part.name, encode_table(table, {**run, "table": "genes"}))
             run["gene_rows"] = len(table)
         scored = np.array([one.edit is not None for one in placed], bool)
         counted = {status.value: count for status, count in statuses.items()}
-        table = score_table(recipe.schema(), alleles.rows, _flat(alleles.scores), scored)
+        table = score_table(self.schema, alleles.rows, _flat(alleles.scores), scored)
         self.work.folder.put(part.name, encode_table(table, {**run, "alleles": counted}))
         return statuses
 

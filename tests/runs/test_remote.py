@@ -7,6 +7,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -25,22 +26,29 @@ from varscore.store.folder import Folder, whole_file
 pytest.importorskip("moto")
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
+@contextmanager
+def serving(module: str, *options: str, path: str = "") -> Iterator[str]:
+    """A server of this machine, `python -m module` in a process of its own: its host and port."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    command = [sys.executable, "-m", module, *(option.replace("PORT", str(port)) for option in options)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     for _ in range(200):
         try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/moto-api/", timeout=1).close()
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=1).close()
             break
         except (urllib.error.URLError, OSError):
             time.sleep(0.1)
     yield f"127.0.0.1:{port}"
     process.terminate()
     process.wait()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with serving("moto.server", "-H", "127.0.0.1", "-p", "PORT", path="moto-api/") as address:
+        yield address
 
 
 @pytest.fixture
@@ -127,20 +135,8 @@ def web(tmp_path: Path) -> Iterator[tuple[Path, str]]:
     """A folder, and the address at which a server of this machine shows it."""
     folder = tmp_path / "web"
     folder.mkdir()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1", "--directory", str(folder)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    for _ in range(200):
-        try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=1).close()
-            break
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.1)
-    yield folder, f"http://127.0.0.1:{port}"
-    process.terminate()
-    process.wait()
+    with serving("http.server", "PORT", "--bind", "127.0.0.1", "--directory", str(folder)) as address:
+        yield folder, f"http://{address}"
 
 
 def test_variants_at_an_address(case, bucket, web):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from varscore.analysis.top import has_score
 from varscore.errors import TableError
 from varscore.genome.contigs import canonical_name
 from varscore.store.table import ScoreColumn, ScoreTable
@@ -62,7 +63,7 @@ def join_scores(rows: pd.DataFrame, table: ScoreTable, columns: Sequence[ScoreCo
         raise TableError(_nothing(rows, table, alleles))
     wanted = np.unique(found[found >= 0])
     scores = _read_rows(table, columns, wanted)
-    has_scores = ~np.isnan(scores).all(axis=1)
+    has_scores = has_score(scores)
     allele = np.where(found >= 0, np.searchsorted(wanted, found), 0)
     kept = (found >= 0) & has_scores[allele]
     if not kept.any():
